@@ -1,0 +1,81 @@
+// Request paths, on which nginx and the sidecar must agree: what a canonical one is, and how it is decoded.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace npcchat {
+
+/// RFC 3986, 2.3: characters that never need percent-encoding.
+constexpr bool is_unreserved(unsigned char c) noexcept {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+/// The value of a hexadecimal digit, or -1.
+constexpr int hex_value(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+/// The byte that `%XX` at `text[at]` stands for, or -1 where it is malformed or cut off.
+constexpr int percent_byte(std::string_view text, std::size_t at) noexcept {
+    if (text.size() - at < 3) return -1;
+    int high = hex_value(text[at + 1]);
+    int low = hex_value(text[at + 2]);
+    return high < 0 || low < 0 ? -1 : high * 16 + low;
+}
+
+/// Whether a raw request path (as in the request line, up to `?`) has one reading only: it begins with `/`;
+/// no segment but the last is empty; none is `.` or `..`; every `%` begins two hexadecimal digits, which
+/// encode neither an unreserved character nor `/`, `\` or NUL; there is no raw NUL, `#` or `?`.
+constexpr bool is_canonical_path(std::string_view path) noexcept {
+    if (path.empty() || path[0] != '/') return false;
+
+    std::size_t segment = 1;
+    for (std::size_t i = 1; i <= path.size(); ++i) {
+        if (i == path.size() || path[i] == '/') {
+            std::string_view text = path.substr(segment, i - segment);
+            if (text == "." || text == ".." || (text.empty() && i != path.size())) return false;
+            segment = i + 1;
+            continue;
+        }
+        char c = path[i];
+        if (c == '\0' || c == '#' || c == '?') return false;
+        if (c != '%') continue;
+
+        int byte = percent_byte(path, i);
+        if (byte <= 0 || byte == '/' || byte == '\\' || is_unreserved(static_cast<unsigned char>(byte)))
+            return false;
+        i += 2;
+    }
+    return true;
+}
+
+/// `percent_decode` found a malformed `%`.
+inline constexpr std::size_t malformed_percent = static_cast<std::size_t>(-1);
+
+/// Decodes `%XX` once, nothing else (`+` stays). `out` has room for `text.size()` bytes, and may be `text`'s
+/// own memory. Returns the number of bytes written, or `malformed_percent`.
+constexpr std::size_t percent_decode(std::string_view text, char* out) noexcept {
+    std::size_t written = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        int byte = static_cast<unsigned char>(text[i]);
+        if (text[i] == '%') {
+            byte = percent_byte(text, i);
+            if (byte < 0) return malformed_percent;
+            i += 2;
+        }
+        out[written++] = static_cast<char>(byte);
+    }
+    return written;
+}
+
+/// The path of a request target in origin form: what stands before `?`.
+constexpr std::string_view target_path(std::string_view target) noexcept {
+    return target.substr(0, target.find('?'));
+}
+
+} // namespace npcchat

@@ -1,0 +1,45 @@
+// The key in an Authorization header.
+#pragma once
+
+#include "common/protocol.hpp"
+
+#include <string_view>
+
+namespace npcchat {
+
+struct Authorization {
+    /// In one of our two forms, `<key>` or `Bearer <key>`, whether or not the key is usable: it must not be
+    /// passed on.
+    bool ours = false;
+    /// Empty: there is no usable key.
+    std::string_view key;
+};
+
+/// 1 to 256 bytes of 0x21 to 0x7E.
+constexpr bool is_key(std::string_view text) noexcept {
+    if (text.empty() || text.size() > protocol::key_max) return false;
+    for (char c : text) {
+        if (c < 0x21 || c > 0x7E) return false;
+    }
+    return true;
+}
+
+/// RFC 9110, 11.4: a scheme, which has no case, and what follows it. A value without a space is a key itself.
+constexpr Authorization parse_authorization(std::string_view value) noexcept {
+    constexpr std::string_view bearer = "bearer";
+
+    std::size_t space = value.find(' ');
+    if (space == std::string_view::npos) {
+        return {true, is_key(value) ? value : std::string_view{}};
+    }
+    if (space != bearer.size()) return {};
+    for (std::size_t i = 0; i < bearer.size(); ++i) {
+        if ((value[i] | 0x20) != bearer[i]) return {};
+    }
+
+    std::size_t begin = value.find_first_not_of(' ', space);
+    std::string_view key = begin == std::string_view::npos ? std::string_view{} : value.substr(begin);
+    return {true, is_key(key) ? key : std::string_view{}};
+}
+
+} // namespace npcchat

@@ -1,0 +1,159 @@
+#include "headers.hpp"
+
+#include "authorization.hpp"
+#include "counters.hpp"
+
+namespace npcchat {
+
+namespace {
+
+bool same_name(const ngx_table_elt_t& header, std::string_view name) noexcept {
+    return header.key.len == name.size() &&
+           ngx_strncasecmp(header.key.data, ngx_text(name).data, name.size()) == 0;
+}
+
+bool is_our_authorization(const ngx_table_elt_t& header) noexcept {
+    return same_name(header, "Authorization") && parse_authorization(view(header.value)).ours;
+}
+
+bool is_request_id_header(const ngx_table_elt_t& header) noexcept {
+    return same_name(header, protocol::request_id_header);
+}
+
+ngx_int_t push_user(ngx_http_request_t* r, const Identity& identity) noexcept {
+    u_char* value = pool_array<u_char>(r->pool, NGX_INT64_LEN + 1 + identity.name.size() + 1);
+    if (value == nullptr) return NGX_ERROR;
+    ngx_str_t name = ngx_text(identity.name);
+    u_char* end = ngx_sprintf(value, "%L:%V%Z", identity.id, &name);
+
+    ngx_list_t& list = r->headers_in.headers;
+    if (push_header(list, protocol::user_header, {static_cast<std::size_t>(end - value) - 1, value}) !=
+            NGX_OK ||
+        push_header(list, protocol::role_header, ngx_text(role_name(identity.role))) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (identity.plan.empty()) return NGX_OK;
+    return push_header(list, protocol::plan_header, ngx_text(identity.plan));
+}
+
+ngx_int_t push_edge_report(ngx_http_request_t* r) noexcept {
+    const MainConf* mcf = main_conf(r);
+    u_char* value = pool_array<u_char>(r->pool, counters_text_max);
+    if (value == nullptr) return NGX_ERROR;
+    u_char* end = write_counters(key_zone_counters(*key_zone(mcf)), value);
+    *end = '\0';
+    return push_header(r->headers_in.headers, protocol::edge_header,
+                       {static_cast<std::size_t>(end - value), value});
+}
+
+ngx_int_t replace_request_id(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
+    if (!ctx->own_request_id) return NGX_OK;
+    if (remove_headers(r->headers_in.headers, is_request_id_header) != NGX_OK) return NGX_ERROR;
+    return push_header(r->headers_in.headers, protocol::request_id_header, ctx->request_id);
+}
+
+} // namespace
+
+bool is_reserved_header(const ngx_table_elt_t& header) noexcept {
+    constexpr std::size_t size = protocol::header_prefix.size();
+    return header.key.len >= size &&
+           ngx_strncasecmp(header.key.data, ngx_text(protocol::header_prefix).data, size) == 0;
+}
+
+/// A header in the middle of a part splits the part in two, for nginx points into it. nginx's loops over
+/// lists cannot take an empty part but the first, and ngx_list_push needs to know the room of the last one.
+ngx_int_t remove_headers(ngx_list_t& list, bool (*chosen)(const ngx_table_elt_t&)) noexcept {
+    ngx_list_part_t* previous = nullptr;
+    ngx_list_part_t* part = &list.part;
+    ngx_uint_t i = 0;
+    ngx_uint_t shift = 0; // elements that `part` lost at its front
+
+    while (part != nullptr) {
+        auto* header = static_cast<ngx_table_elt_t*>(part->elts);
+        while (i < part->nelts && !chosen(header[i]))
+            ++i;
+
+        if (i < part->nelts) {
+            if (i == part->nelts - 1) {
+                --part->nelts;
+            } else if (i == 0) {
+                part->elts = &header[1];
+                --part->nelts;
+                ++shift;
+            } else {
+                auto* rest = static_cast<ngx_list_part_t*>(ngx_palloc(list.pool, sizeof(ngx_list_part_t)));
+                if (rest == nullptr) return NGX_ERROR;
+                *rest = {&header[i + 1], part->nelts - i - 1, part->next};
+                part->nelts = i;
+                part->next = rest;
+                if (list.last == part) list.last = rest;
+                shift += i + 1;
+                previous = part;
+                part = rest;
+                i = 0;
+            }
+            continue;
+        }
+
+        if (part == list.last) list.nalloc -= shift;
+        if (part->nelts == 0 && previous != nullptr) {
+            previous->next = part->next;
+            if (list.last == part) {
+                list.last = previous;
+                // How much room it has is not known any more: it counts as full.
+                list.nalloc = previous->nelts > 0 ? previous->nelts : 1;
+            }
+        } else {
+            previous = part;
+        }
+        part = part->next;
+        shift = 0;
+        i = 0;
+    }
+    return NGX_OK;
+}
+
+ngx_int_t push_header(ngx_list_t& list, std::string_view name, ngx_str_t value) noexcept {
+    u_char* lowcase = pool_array<u_char>(list.pool, name.size());
+    if (lowcase == nullptr) return NGX_ERROR;
+    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
+    if (header == nullptr) return NGX_ERROR;
+
+    *header = {};
+    header->key = ngx_text(name);
+    header->value = value;
+    header->lowcase_key = lowcase;
+    header->hash = ngx_hash_strlow(lowcase, header->key.data, name.size());
+    return NGX_OK;
+}
+
+ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    if (clear_request_headers(r, ctx) != NGX_OK) return NGX_ERROR;
+
+    ngx_list_t& list = r->headers_in.headers;
+    if (r->headers_in.authorization != nullptr && is_our_authorization(*r->headers_in.authorization)) {
+        if (remove_headers(list, is_our_authorization) != NGX_OK) return NGX_ERROR;
+        r->headers_in.authorization = nullptr;
+    }
+
+    ctx->headers_set = true;
+    if (replace_request_id(r, ctx) != NGX_OK ||
+        push_header(list, protocol::secret_header, main_conf(r)->secret) != NGX_OK ||
+        push_header(list, protocol::address_header, r->connection->addr_text) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    const LocationConf* lcf = location_conf(r);
+    if (ctx->known() && lcf->mode != mode_open && push_user(r, ctx->identity) != NGX_OK) return NGX_ERROR;
+    if (ctx->path_user.len != 0 && push_header(list, protocol::path_user_header, ctx->path_user) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    return lcf->edge_report ? push_edge_report(r) : NGX_OK;
+}
+
+ngx_int_t clear_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    if (!ctx->headers_set) return NGX_OK;
+    ctx->headers_set = false;
+    return remove_headers(r->headers_in.headers, is_reserved_header);
+}
+
+} // namespace npcchat

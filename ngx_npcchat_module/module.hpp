@@ -1,0 +1,141 @@
+// What the module's files share: configuration, what is known of a request, and each concern's entry points.
+#pragma once
+
+#include "digest.hpp"
+#include "identity.hpp"
+#include "key_cache.hpp"
+#include "limit.hpp"
+#include "ngx.hpp"
+
+extern "C" {
+extern ngx_module_t ngx_http_npcchat_module;
+extern ngx_module_t ngx_http_npcchat_filter_module;
+}
+
+namespace npcchat {
+
+/// `npcchat` in a location. The values are those of the directive's enumeration.
+enum Mode : ngx_uint_t {
+    mode_off,      ///< not ours: untouched
+    mode_open,     ///< no key is needed or looked at
+    mode_optional, ///< a key is checked where one is sent
+    mode_on        ///< a key is needed
+};
+
+struct MainConf {
+    ngx_shm_zone_t* keys; ///< its data is a KeyZone; null: not configured
+    ngx_str_t secret;     ///< of X-Npcchat-Secret; `data` null: not configured
+};
+
+struct ServerConf {
+    /// Some location of the server is not off: its requests are stripped, masked and counted.
+    bool used;
+};
+
+struct LocationConf {
+    ngx_uint_t mode;  ///< Mode
+    ngx_uint_t role;  ///< Role
+    ngx_str_t lookup; ///< URI of the internal location that asks the sidecar for a key
+    ngx_flag_t edge_report;
+    LimitConf limit;
+};
+
+/// Where a request stands with its key.
+enum class Auth : unsigned char {
+    unseen,  ///< not looked at
+    none,    ///< there is no usable key
+    pending, ///< the sidecar is being asked
+    hit,
+    miss, ///< known after a lookup
+    stale,
+    denied, ///< unknown key
+    error   ///< the lookup failed
+};
+
+enum class Limit : unsigned char { unseen, passed, rejected, exempt };
+
+/// What is known of a main request. It hangs on the request's pool, for internal redirects clear modules'
+/// contexts.
+struct RequestContext {
+    ngx_str_t path;          ///< as the client asked for it, without keys, fit for a log; empty: not known
+    ngx_str_t authorization; ///< as the client sent it, where it is one of our forms
+    ngx_str_t request_id;
+    ngx_str_t path_user; ///< value of X-Npcchat-Path-User; empty: none
+    Digest digest;
+    Identity identity;
+    std::uint64_t lookup_started; ///< number of revocations when the lookup began
+    Auth auth;
+    Limit limit;
+    bool canonical;      ///< the path has one reading only
+    bool own_request_id; ///< the client's is absent or unusable
+    bool active;         ///< has been in a location that is not off
+    bool headers_set;    ///< our headers are among those of the request
+
+    bool known() const noexcept { return auth == Auth::hit || auth == Auth::miss || auth == Auth::stale; }
+};
+
+inline MainConf* main_conf(ngx_http_request_t* r) noexcept {
+    return static_cast<MainConf*>(ngx_http_get_module_main_conf(r, ngx_http_npcchat_module));
+}
+
+inline ServerConf* server_conf(ngx_http_request_t* r) noexcept {
+    return static_cast<ServerConf*>(ngx_http_get_module_srv_conf(r, ngx_http_npcchat_module));
+}
+
+inline LocationConf* location_conf(ngx_http_request_t* r) noexcept {
+    return static_cast<LocationConf*>(ngx_http_get_module_loc_conf(r, ngx_http_npcchat_module));
+}
+
+inline KeyZone* key_zone(const MainConf* conf) noexcept {
+    return static_cast<KeyZone*>(conf->keys->data);
+}
+
+// request.cpp
+/// The main request's context, where it has one.
+RequestContext* find_context(ngx_http_request_t* r) noexcept;
+/// The same, made where it is missing; null where there is no memory.
+RequestContext* get_context(ngx_http_request_t* r) noexcept;
+
+// directives.cpp
+char* set_key_cache(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_secret_file(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_limit_zone(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_limit(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_lookup(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_error_page(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+
+// auth.cpp
+/// After a failed lookup: decides `ctx->auth` from what the cache still has. NGX_OK or NGX_ERROR.
+ngx_int_t use_stale(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+/// After a lookup that found the key's user. NGX_OK or NGX_ERROR.
+ngx_int_t accept_identity(ngx_http_request_t* r, RequestContext* ctx, const Identity& identity) noexcept;
+
+// lookup.cpp
+/// Asks the sidecar for `ctx->digest`. When it has answered, `ctx->auth` is no longer pending and nginx runs
+/// the request's phases again. NGX_AGAIN or NGX_ERROR.
+ngx_int_t start_lookup(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+
+// limit.cpp
+/// NGX_DECLINED, 429 or 500.
+ngx_int_t limit_request(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+
+// mask.cpp
+/// Replaces the user of a history path in all that nginx remembers of the request line. NGX_OK or NGX_ERROR.
+ngx_int_t mask_history_user(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+/// Makes `ctx->path` of a decoded path: escaped and without keys. NGX_OK or NGX_ERROR.
+ngx_int_t set_log_path(ngx_http_request_t* r, RequestContext* ctx, ngx_str_t uri) noexcept;
+/// As nginx's own ends an error log's line, without keys, query strings and referrers. Allocates nothing: it
+/// may be called because an allocation failed.
+u_char* log_error(ngx_http_request_t* r, ngx_http_request_t* sr, u_char* buf, size_t len) noexcept;
+
+// variables.cpp
+ngx_int_t add_variables(ngx_conf_t* cf) noexcept;
+
+// Phase and content handlers.
+ngx_int_t post_read_handler(ngx_http_request_t* r) noexcept;
+ngx_int_t access_handler(ngx_http_request_t* r) noexcept;
+ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept;
+ngx_int_t error_page_handler(ngx_http_request_t* r) noexcept;
+ngx_int_t log_phase_handler(ngx_http_request_t* r) noexcept;
+
+} // namespace npcchat

@@ -1,0 +1,134 @@
+// What is known of a request: made when it has been read, found again after internal redirects.
+#include "authorization.hpp"
+#include "headers.hpp"
+#include "mask.hpp"
+#include "module.hpp"
+
+#include <openssl/rand.h>
+
+#include <new>
+
+namespace npcchat {
+
+namespace {
+
+/// Marks the context among the clean-ups of a pool.
+extern "C" void context_cleanup(void*) {}
+
+constexpr std::size_t request_id_bytes = 16;
+
+/// 32 hexadecimal characters; random bytes are drawn for many ids at once.
+ngx_str_t make_request_id(ngx_pool_t* pool) noexcept {
+    static unsigned char random[64 * request_id_bytes];
+    static std::size_t used = sizeof(random);
+
+    u_char* text = pool_array<u_char>(pool, 2 * request_id_bytes + 1);
+    if (text == nullptr) return {0, nullptr};
+    if (used == sizeof(random)) {
+        if (RAND_bytes(random, sizeof(random)) != 1) return {0, nullptr};
+        used = 0;
+    }
+    u_char* end = ngx_hex_dump(text, random + used, request_id_bytes);
+    used += request_id_bytes;
+    *end = '\0';
+    return {2 * request_id_bytes, text};
+}
+
+ngx_int_t take_request_id(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    const ngx_table_elt_t* found = nullptr;
+    bool usable = true;
+    for_each_header(r->headers_in.headers, [&](ngx_table_elt_t& header) {
+        constexpr std::string_view name = protocol::request_id_header;
+        if (header.key.len == name.size() &&
+            ngx_strncasecmp(header.key.data, ngx_text(name).data, name.size()) == 0) {
+            usable = found == nullptr;
+            found = &header;
+        }
+        return true;
+    });
+
+    if (found != nullptr && usable && protocol::is_request_id(view(found->value))) {
+        ctx->request_id = found->value;
+        return NGX_OK;
+    }
+    ctx->own_request_id = true;
+    ctx->request_id = make_request_id(r->pool);
+    return ctx->request_id.data != nullptr ? NGX_OK : NGX_ERROR;
+}
+
+/// Also of a request that nginx refused before it was read to its end, and may have redirected since.
+ngx_int_t init_context(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    ngx_list_t& headers = r->headers_in.headers;
+    if (headers.last == nullptr && ngx_list_init(&headers, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (remove_headers(headers, is_reserved_header) != NGX_OK || take_request_id(r, ctx) != NGX_OK)
+        return NGX_ERROR;
+    if (r->headers_in.authorization != nullptr &&
+        parse_authorization(view(r->headers_in.authorization->value)).ours) {
+        ctx->authorization = r->headers_in.authorization->value;
+    }
+
+    std::string_view path = target_path(view(r->unparsed_uri));
+    ctx->canonical = is_canonical_path(path);
+    if (!r->internal) {
+        if (mask_history_user(r, ctx) != NGX_OK) return NGX_ERROR;
+        return set_log_path(r, ctx, r->uri);
+    }
+    if (!ctx->canonical || find_history_user(path)) return NGX_OK;
+    return set_log_path(r, ctx, ngx_text(path));
+}
+
+} // namespace
+
+RequestContext* find_context(ngx_http_request_t* r) noexcept {
+    r = r->main;
+    auto* ctx = static_cast<RequestContext*>(ngx_http_get_module_ctx(r, ngx_http_npcchat_module));
+    if (ctx != nullptr || (!r->internal && !r->filter_finalize)) return ctx;
+
+    for (ngx_pool_cleanup_t* cleanup = r->pool->cleanup; cleanup != nullptr; cleanup = cleanup->next) {
+        if (cleanup->handler != context_cleanup) continue;
+        ctx = static_cast<RequestContext*>(cleanup->data);
+        ngx_http_set_ctx(r, ctx, ngx_http_npcchat_module);
+        return ctx;
+    }
+    return nullptr;
+}
+
+RequestContext* get_context(ngx_http_request_t* r) noexcept {
+    if (RequestContext* ctx = find_context(r)) return ctx;
+
+    r = r->main;
+    ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(r->pool, sizeof(RequestContext));
+    if (cleanup == nullptr) return nullptr;
+    auto* ctx = new (cleanup->data) RequestContext{};
+    if (init_context(r, ctx) != NGX_OK) return nullptr;
+
+    cleanup->handler = context_cleanup;
+    ngx_http_set_ctx(r, ctx, ngx_http_npcchat_module);
+    return ctx;
+}
+
+ngx_int_t post_read_handler(ngx_http_request_t* r) noexcept {
+    if (!server_conf(r)->used) return NGX_DECLINED;
+
+    // Before anything can be logged of a request whose path has a key.
+    r->log_handler = log_error;
+    return get_context(r) != nullptr ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept {
+    if (r != r->main) return NGX_DECLINED;
+
+    if (location_conf(r)->mode == mode_off) {
+        RequestContext* ctx = find_context(r);
+        if (ctx != nullptr && clear_request_headers(r, ctx) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_DECLINED;
+    }
+
+    RequestContext* ctx = get_context(r);
+    if (ctx == nullptr || set_request_headers(r, ctx) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return limit_request(r, ctx);
+}
+
+} // namespace npcchat
