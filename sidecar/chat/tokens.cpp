@@ -1,0 +1,36 @@
+#include "chat/tokens.hpp"
+
+#include "base/utf8.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace npcchat {
+namespace {
+
+constexpr std::size_t kQuartersPerToken = 4;
+
+// In quarters of a token.
+std::size_t byte_cost(char byte) {
+    return static_cast<unsigned char>(byte) < 0x80 ? 1 : 2;
+}
+
+} // namespace
+
+std::size_t estimate_tokens(std::string_view text) {
+    std::size_t quarters = 0;
+    for (const char byte : text)
+        quarters += byte_cost(byte);
+    return (quarters + kQuartersPerToken - 1) / kQuartersPerToken;
+}
+
+std::size_t bytes_within(std::string_view text, std::size_t tokens) {
+    std::size_t left = std::min(tokens, std::numeric_limits<std::size_t>::max() / kQuartersPerToken);
+    left *= kQuartersPerToken;
+    std::size_t size = 0;
+    for (; size < text.size() && byte_cost(text[size]) <= left; ++size)
+        left -= byte_cost(text[size]);
+    return utf8_floor(text, size);
+}
+
+} // namespace npcchat

@@ -1,0 +1,140 @@
+#include "chat/turn.hpp"
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "chat/model_call.hpp"
+#include "chat/thinking.hpp"
+
+namespace npcchat {
+namespace {
+
+// Loaded bytes of text for a token of history: the estimate never counts more than 4 bytes as one token.
+constexpr std::size_t kBytesPerToken = 4;
+
+Character character_of(const Npc& npc) {
+    return Character{npc.world_descr, npc.char_descr, npc.has_scratchpad};
+}
+
+std::vector<PastMessage> past_messages(std::vector<Message>& messages) {
+    std::vector<PastMessage> past;
+    past.reserve(messages.size());
+    for (Message& message : messages) {
+        const bool from_user = message.speaker == Speaker::user;
+        past.push_back({from_user ? PastMessage::Role::user : PastMessage::Role::assistant, std::move(message.text)});
+    }
+    return past;
+}
+
+std::vector<ChatMessage> prompt_for(const Npc* npc, OpenChat& chat, const std::string& message,
+                                    const Budget& budget) {
+    const Character character = npc ? character_of(*npc) : Character{};
+    return chat_prompt(system_message(npc ? &character : nullptr, chat.memory), past_messages(chat.messages), message,
+                       budget);
+}
+
+Result<Thought> shown_part(const Completion& completion, const Npc* npc) {
+    Thought thought =
+        cut_thinking(completion.text, npc ? ThinkingRule::Everywhere : ThinkingRule::OpeningOnly);
+    if (thought.shown.empty()) return fail(502, "The model's answer was nothing but thinking, try again");
+    return thought;
+}
+
+void log_messages(const Services& services, const ChatKey& chat, const Turn& turn) {
+    if (!services.config.log_messages) return;
+    log(Level::info, "turn",
+        {{"user_id", chat.user_id},
+         {"chat_id", chat.chat_id},
+         {"message", turn.question.text},
+         {"response", turn.answer.text}});
+}
+
+// From the open chat to the stored turn; an error leaves the lease to the caller.
+Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const Npc* npc, OpenChat& chat,
+                                   std::string message) {
+    const Millis asked_at = now_ms();
+    const auto prompt = prompt_for(npc, chat, message, budget_for(services, model));
+    const LeaseKeeper::Hold hold(services.leases, chat.lease);
+
+    auto completion = co_await call_model(services, model, prompt);
+    if (!completion) co_return std::unexpected(std::move(completion.error()));
+    auto thought = shown_part(*completion, npc);
+    if (!thought) co_return std::unexpected(std::move(thought.error()));
+
+    Turn turn{npc ? npc->npc_id : "", Message{Speaker::user, std::move(message), "", asked_at},
+              Message{Speaker::assistant, thought->shown, std::move(thought->hidden), now_ms()}};
+    log_messages(services, chat.lease.chat, turn);
+    auto stored = co_await services.sessions.commit(chat.lease, std::move(turn));
+    if (!stored) co_return std::unexpected(std::move(stored.error()));
+    co_return TurnAnswer{std::move(thought->shown), chat.lease.chat.chat_id, model.name, completion->prompt_tokens,
+                         completion->completion_tokens};
+}
+
+// The memory after this session, by one call to the model, or one for each part of a long transcript.
+Task<Result<std::string>> reflect(Services& services, const Model& model, const Npc* npc, OpenChat& chat) {
+    const Character character = npc ? character_of(*npc) : Character{};
+    const Character* self = npc ? &character : nullptr;
+    const std::vector<PastMessage> said = past_messages(chat.messages);
+    std::string memory = chat.memory;
+    const std::size_t tokens = transcript_tokens(self, memory, budget_for(services, model));
+    for (const std::string& part : fold_transcript(said, tokens)) {
+        const auto prompt = reflection_prompts(self, memory, part);
+        auto completion = co_await call_model(services, model, prompt);
+        if (!completion) co_return std::unexpected(std::move(completion.error()));
+        auto thought = cut_thinking(completion->text, ThinkingRule::Everywhere);
+        if (thought.shown.empty()) co_return fail(502, "The model's reflection was nothing but thinking, try again");
+        memory = std::move(thought.shown);
+    }
+    co_return memory;
+}
+
+Task<Result<void>> reflect_and_store(Services& services, OpenChat& chat) {
+    const auto model = find_model(services, "");
+    if (!model) co_return std::unexpected(model.error());
+    std::shared_ptr<const Npc> npc;
+    if (const std::string npc_id = chat.npc_id.value_or(""); !npc_id.empty()) {
+        auto found = co_await services.shared.npcs.find(services.catalog, npc_id);
+        if (!found) co_return std::unexpected(std::move(found.error()));
+        npc = std::move(*found);
+    }
+    const LeaseKeeper::Hold hold(services.leases, chat.lease);
+    auto memory = co_await reflect(services, **model, npc.get(), chat);
+    if (!memory) co_return std::unexpected(std::move(memory.error()));
+    co_return co_await services.sessions.commit_memory(chat.lease, std::move(*memory), chat.message_count);
+}
+
+} // namespace
+
+Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
+    const auto model = find_model(services, request.model);
+    if (!model) co_return std::unexpected(model.error());
+    std::shared_ptr<const Npc> npc;
+    if (!request.npc_id.empty()) {
+        auto found = co_await services.shared.npcs.find(services.catalog, request.npc_id);
+        if (!found) co_return std::unexpected(std::move(found.error()));
+        npc = std::move(*found);
+    }
+    ChatKey key{request.user_id, request.chat_id.empty() ? new_chat_id() : std::move(request.chat_id)};
+    auto chat = co_await services.sessions.open(std::move(key), std::move(request.npc_id),
+                                                services.config.history_tokens * kBytesPerToken);
+    if (!chat) co_return std::unexpected(std::move(chat.error()));
+    auto answer = co_await answer_in(services, **model, npc.get(), *chat, std::move(request.message));
+    if (!answer) co_await services.sessions.release(chat->lease);
+    co_return answer;
+}
+
+Task<Result<void>> end_session(Services& services, ChatKey key) {
+    constexpr std::size_t kAll = std::size_t{1} << 40;
+    auto chat = co_await services.sessions.open(std::move(key), std::nullopt, kAll);
+    if (!chat) co_return std::unexpected(std::move(chat.error()));
+    Result<void> ended;
+    if (!chat->exists) {
+        ended = fail(400, "Chat history is empty, there is nothing to remember");
+    } else if (!chat->messages.empty()) {
+        ended = co_await reflect_and_store(services, *chat);
+        if (ended) co_return ended;
+    }
+    co_await services.sessions.release(chat->lease);
+    co_return ended;
+}
+
+} // namespace npcchat

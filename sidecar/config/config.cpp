@@ -1,0 +1,220 @@
+#include "config/config.hpp"
+
+#include "base/ids.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fstream>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
+
+namespace npcchat {
+namespace {
+
+namespace ip = boost::asio::ip;
+
+// Thrown while the environment is read, caught by from_environment.
+struct Invalid {
+    std::string text;
+};
+
+template <class Number>
+Number number_from(const Environment& environment, const char* name, Number otherwise, Number min, Number max) {
+    const auto text = environment(name);
+    if (!text) return otherwise;
+    Number number{};
+    const char* end = text->data() + text->size();
+    const auto [stopped, error] = std::from_chars(text->data(), end, number);
+    if (error != std::errc() || stopped != end || number < min || number > max) {
+        throw Invalid{fmt::format("{} must be a number from {} to {}", name, min, max)};
+    }
+    return number;
+}
+
+std::chrono::milliseconds seconds_from(const Environment& environment, const char* name, double otherwise) {
+    const double seconds = number_from(environment, name, otherwise, 0.01, 86'400.0);
+    return std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+}
+
+std::string first_line(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line);
+    return line;
+}
+
+// A secret of our own making, kept in a file. Two processes that start together agree: who links the file
+// first, wins.
+std::string kept_secret(const std::filesystem::path& path, mode_t mode, std::string fresh) {
+    if (std::string kept = first_line(path); !kept.empty()) return kept;
+    const std::string draft = fmt::format("{}.{}", path.string(), getpid());
+    const int file = open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    fresh += '\n';
+    const bool written = file >= 0 && fchmod(file, mode) == 0 &&
+                         write(file, fresh.data(), fresh.size()) == static_cast<ssize_t>(fresh.size());
+    if (file >= 0) close(file);
+    if (written) link(draft.c_str(), path.c_str());
+    unlink(draft.c_str());
+    std::string kept = first_line(path);
+    if (kept.empty()) throw Invalid{path.string() + " cannot be written"};
+    return kept;
+}
+
+std::string admin_key_from(const Environment& environment, const std::filesystem::path& state_dir) {
+    const auto given = environment("ADMIN_KEY");
+    const std::string key = given ? *given : kept_secret(state_dir / "admin.key", 0600, new_api_key());
+    const bool printable = std::ranges::all_of(key, [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+    if (key.size() > 256 || !printable) {
+        throw Invalid{"ADMIN_KEY must be 1 to 256 printable ASCII characters without spaces"};
+    }
+    return key;
+}
+
+std::string edge_secret_from(const Environment& environment, const std::filesystem::path& state_dir) {
+    if (auto secret = environment("EDGE_SECRET")) return *secret;
+    const std::filesystem::path path =
+        environment("EDGE_SECRET_FILE").value_or((state_dir / "edge.secret").string());
+    return kept_secret(path, 0640, random_token(32));
+}
+
+ListenAddress listen_from(const char* name, const std::string& text) {
+    auto address = parse_listen(text);
+    if (!address) throw Invalid{fmt::format("{}: {}", name, address.error())};
+    return *address;
+}
+
+// Beside the public address, so that one setting moves both.
+std::string keys_listen_for(const ListenAddress& listen) {
+    if (!listen.unix_path.empty()) return "unix:" + listen.unix_path + ".keys";
+    return fmt::format("{}:{}", listen.host, listen.port + 1);
+}
+
+void read_stores(Config& config, const Environment& environment) {
+    const std::string url =
+        environment("DATABASE_URL").value_or("sqlite:" + (config.state_dir / "npcchat.db").string());
+    if (url.starts_with("sqlite:")) config.sqlite_path = url.substr(sizeof("sqlite:") - 1);
+    else if (url.starts_with("postgresql://") || url.starts_with("postgres://")) config.postgres_url = url;
+    else throw Invalid{"DATABASE_URL must be postgresql://… or sqlite:PATH"};
+    if (const auto redis = environment("REDIS_URL")) {
+        auto address = parse_redis_url(*redis);
+        if (!address) throw Invalid{"REDIS_URL: " + address.error()};
+        config.redis = std::move(*address);
+    }
+    config.store_timeout = seconds_from(environment, "STORE_TIMEOUT", 2);
+    config.chat_ttl = std::chrono::seconds(
+        number_from<std::int64_t>(environment, "CHAT_TTL", 30L * 86'400, 1, 100L * 365 * 86'400));
+}
+
+void read_models(Config& config, const Environment& environment) {
+    HttpTimeouts defaults;
+    defaults.connect = seconds_from(environment, "MODEL_CONNECT_TIMEOUT", 5);
+    defaults.first_byte = seconds_from(environment, "MODEL_FIRST_TOKEN_TIMEOUT", 60);
+    defaults.whole = seconds_from(environment, "MODEL_TIMEOUT", 120);
+    auto models = ModelTable::from_environment(environment, defaults);
+    if (!models) throw Invalid{models.error()};
+    config.models = std::move(*models);
+    config.history_tokens = number_from<std::size_t>(environment, "HISTORY_TOKENS", 8192, 0, 1'000'000);
+}
+
+void read_service(Config& config, const Environment& environment) {
+    const std::string listen = environment("SIDECAR_LISTEN")
+                                   .value_or("unix:" + (config.state_dir / "run" / "sidecar.sock").string());
+    config.listen = listen_from("SIDECAR_LISTEN", listen);
+    config.keys_listen = listen_from("SIDECAR_KEYS_LISTEN", environment("SIDECAR_KEYS_LISTEN")
+                                                                .value_or(keys_listen_for(config.listen)));
+    const std::string signup = environment("SIGNUP").value_or("admin");
+    if (signup != "open" && signup != "admin") throw Invalid{"SIGNUP must be open or admin"};
+    config.open_signup = signup == "open";
+    config.max_body = number_from<std::size_t>(environment, "MAX_BODY", 1024 * 1024, 1024, 1UL << 30);
+    auto allowed = AddressList::parse(environment("METRICS_ALLOW").value_or(""));
+    if (!allowed) throw Invalid{"METRICS_ALLOW: " + allowed.error()};
+    config.metrics_allow = std::move(*allowed);
+    config.log_messages = environment("LOG_MESSAGES").value_or("0") == "1";
+    const unsigned cores = std::clamp(std::thread::hardware_concurrency(), 1U, 256U);
+    config.loops = number_from<unsigned>(environment, "LOOPS", cores, 1, 256);
+}
+
+} // namespace
+
+std::expected<ListenAddress, std::string> parse_listen(std::string_view text) {
+    ListenAddress address;
+    if (text.starts_with("unix:")) {
+        address.unix_path = text.substr(5);
+        if (address.unix_path.empty() || address.unix_path.size() >= sizeof(sockaddr_un::sun_path)) {
+            return std::unexpected(fmt::format("the path must be 1 to {} bytes, is {}",
+                                               sizeof(sockaddr_un::sun_path) - 1, address.unix_path.size()));
+        }
+        return address;
+    }
+    const auto colon = text.rfind(':');
+    const char* end = text.data() + text.size();
+    if (colon == text.npos || colon == 0 ||
+        std::from_chars(text.data() + colon + 1, end, address.port).ptr != end || colon + 1 == text.size()) {
+        return std::unexpected("write unix:PATH or host:port");
+    }
+    address.host = text.substr(0, colon);
+    return address;
+}
+
+std::expected<AddressList, std::string> AddressList::parse(std::string_view text) {
+    AddressList list;
+    while (!text.empty()) {
+        const auto end = std::min(text.find_first_of(", "), text.size());
+        const std::string entry(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+        if (entry.empty()) continue;
+        boost::system::error_code error;
+        const bool is_v6 = entry.contains(':');
+        const bool has_prefix = entry.contains('/');
+        if (is_v6) list.v6_.push_back(ip::make_network_v6(has_prefix ? entry : entry + "/128", error));
+        else list.v4_.push_back(ip::make_network_v4(has_prefix ? entry : entry + "/32", error));
+        if (error) return std::unexpected("'" + entry + "' is no address or network, such as 10.0.0.0/8");
+    }
+    return list;
+}
+
+bool AddressList::contains(const std::string& text) const {
+    boost::system::error_code error;
+    const ip::address address = ip::make_address(text, error);
+    if (error) return false;
+    const auto covers = [](const auto& network, const auto& one) {
+        const auto hosts = network.canonical();
+        using Network = std::remove_cvref_t<decltype(network)>;
+        return Network(one, network.prefix_length()).canonical() == hosts;
+    };
+    if (address.is_v4()) {
+        return std::ranges::any_of(v4_, [&](const auto& network) { return covers(network, address.to_v4()); });
+    }
+    return std::ranges::any_of(v6_, [&](const auto& network) { return covers(network, address.to_v6()); });
+}
+
+std::expected<Config, std::string> Config::from_environment(const Environment& environment) {
+    try {
+        Config config;
+        config.state_dir = environment("STATE_DIR").value_or("var");
+        std::error_code ignored;
+        std::filesystem::create_directories(config.state_dir / "run", ignored);
+        read_stores(config, environment);
+        read_models(config, environment);
+        read_service(config, environment);
+        config.edge_secret = edge_secret_from(environment, config.state_dir);
+        config.admin_key_digest = sha256_hex(admin_key_from(environment, config.state_dir));
+        return config;
+    } catch (Invalid& invalid) {
+        return std::unexpected(std::move(invalid.text));
+    }
+}
+
+Environment process_environment() {
+    return [](const char* name) -> std::optional<std::string> {
+        const char* value = std::getenv(name);
+        if (!value || *value == '\0') return std::nullopt;
+        return std::string(value);
+    };
+}
+
+} // namespace npcchat

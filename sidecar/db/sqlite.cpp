@@ -1,0 +1,153 @@
+#include "db/sqlite.hpp"
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+
+#include <sys/stat.h>
+#include <unordered_map>
+
+namespace npcchat::db {
+namespace {
+
+constexpr std::size_t kMaxQueued = 4096;
+constexpr int kBusyMillis = 1500; // another process (a backup, an import) holds the write lock
+
+struct StatementFinalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+using StatementHandle = std::unique_ptr<sqlite3_stmt, StatementFinalize>;
+
+void sql_now_ms(sqlite3_context* context, int, sqlite3_value**) {
+    sqlite3_result_int64(context, now_ms());
+}
+
+bool bind(sqlite3_stmt* statement, const std::vector<Value>& params) {
+    // "$3" is a name to SQLite: it may stand twice, or before "$1".
+    for (int i = 1; i <= sqlite3_bind_parameter_count(statement); ++i) {
+        const char* name = sqlite3_bind_parameter_name(statement, i);
+        const auto number = static_cast<std::size_t>(std::atoi(name + 1));
+        if (number == 0 || number > params.size()) return false;
+        const Value& value = params[number - 1];
+        if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+            sqlite3_bind_int64(statement, i, *integer);
+        } else {
+            const auto& text = std::get<std::string>(value);
+            sqlite3_bind_text64(statement, i, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
+        }
+    }
+    return true;
+}
+
+Row row_of(sqlite3_stmt* statement) {
+    Row row(static_cast<std::size_t>(sqlite3_column_count(statement)));
+    for (std::size_t i = 0; i < row.size(); ++i) {
+        const int column = static_cast<int>(i);
+        if (sqlite3_column_type(statement, column) == SQLITE_NULL) continue;
+        const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
+        row[i].emplace(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column)));
+    }
+    return row;
+}
+
+} // namespace
+
+std::expected<SqliteHandle, std::string> open_sqlite(const std::string& path) {
+    sqlite3* raw = nullptr;
+    const mode_t old_mask = umask(0077); // keys' digests and chats are nobody else's
+    const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+    SqliteHandle handle(raw);
+    sqlite3_busy_timeout(raw, kBusyMillis);
+    const bool ready =
+        opened == SQLITE_OK &&
+        sqlite3_exec(raw, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;", nullptr,
+                     nullptr, nullptr) == SQLITE_OK &&
+        sqlite3_create_function_v2(raw, "now_ms", 0, SQLITE_UTF8, nullptr, sql_now_ms, nullptr, nullptr,
+                                   nullptr) == SQLITE_OK;
+    umask(old_mask);
+    if (!ready) return std::unexpected(path + ": " + (raw ? sqlite3_errmsg(raw) : "out of memory"));
+    return handle;
+}
+
+struct Sqlite::Connection {
+    using Outcome = std::expected<std::vector<Rows>, std::string>;
+
+    Outcome run(const std::vector<Statement>& batch) {
+        if (!execute("BEGIN IMMEDIATE")) return std::unexpected(sqlite3_errmsg(handle.get()));
+        std::vector<Rows> results;
+        results.reserve(batch.size());
+        for (const Statement& statement : batch) {
+            auto rows = step_through(statement);
+            if (!rows) {
+                execute("ROLLBACK");
+                return std::unexpected(std::move(rows.error()));
+            }
+            results.push_back(std::move(*rows));
+        }
+        if (!execute("COMMIT")) {
+            std::string error = sqlite3_errmsg(handle.get());
+            execute("ROLLBACK");
+            return std::unexpected(std::move(error));
+        }
+        return results;
+    }
+
+    bool execute(const char* sql) {
+        sqlite3_stmt* statement = prepared({sql, {}});
+        if (!statement) return false;
+        const int status = sqlite3_step(statement);
+        sqlite3_reset(statement);
+        return status == SQLITE_DONE;
+    }
+
+    sqlite3_stmt* prepared(const Statement& statement) {
+        StatementHandle& cached = statements[statement.sql.data()];
+        if (!cached) {
+            sqlite3_stmt* raw = nullptr;
+            sqlite3_prepare_v3(handle.get(), statement.sql.data(), static_cast<int>(statement.sql.size()),
+                               SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
+            cached.reset(raw);
+        }
+        return cached.get();
+    }
+
+    std::expected<Rows, std::string> step_through(const Statement& statement) {
+        sqlite3_stmt* compiled = prepared(statement);
+        if (!compiled) return std::unexpected(sqlite3_errmsg(handle.get()));
+        Rows rows;
+        int status = bind(compiled, statement.params) ? SQLITE_ROW : SQLITE_RANGE;
+        while (status == SQLITE_ROW) {
+            status = sqlite3_step(compiled);
+            if (status == SQLITE_ROW) rows.push_back(row_of(compiled));
+        }
+        std::string error = status == SQLITE_DONE ? std::string() : sqlite3_errmsg(handle.get());
+        sqlite3_reset(compiled);
+        sqlite3_clear_bindings(compiled);
+        if (status != SQLITE_DONE) return std::unexpected(std::move(error));
+        return rows;
+    }
+
+    SqliteHandle handle;
+    std::unordered_map<const char*, StatementHandle> statements; // ended before the handle that made them
+};
+
+Sqlite::Sqlite(SqliteHandle handle, Clock::duration limit)
+    : connection_(std::make_shared<Connection>()), limit_(limit), worker_(kMaxQueued) {
+    connection_->handle = std::move(handle);
+}
+
+Sqlite::~Sqlite() = default;
+
+Task<Result<std::vector<Rows>>> Sqlite::run(std::vector<Statement> batch) {
+    const Executor executor = co_await asio::this_coro::executor;
+    auto done = co_await worker_.run(executor, limit_, [connection = connection_, batch = std::move(batch)] {
+        return connection->run(batch);
+    });
+    if (!done) co_return std::unexpected(std::move(done.error()));
+    if (!*done) {
+        log(Level::error, "SQLite query failed", {{"error", std::string_view(done->error())}});
+        co_return store_unavailable();
+    }
+    co_return std::move(**done);
+}
+
+} // namespace npcchat::db

@@ -1,0 +1,35 @@
+// Database on SQLite: one connection on one thread, shared by all event loops.
+#pragma once
+
+#include "db/database.hpp"
+#include "io/worker.hpp"
+
+#include <sqlite3.h>
+
+namespace npcchat::db {
+
+struct SqliteClose {
+    void operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
+};
+using SqliteHandle = std::unique_ptr<sqlite3, SqliteClose>;
+
+// Opens or makes the file (mode 0600), in WAL mode, with now_ms() registered. The error is for the operator.
+std::expected<SqliteHandle, std::string> open_sqlite(const std::string& path);
+
+class Sqlite final : public Database {
+  public:
+    // `limit` bounds every run().
+    Sqlite(SqliteHandle handle, Clock::duration limit);
+    ~Sqlite() override;
+
+    Task<Result<std::vector<Rows>>> run(std::vector<Statement> batch) override;
+
+  private:
+    struct Connection; // touched by the worker's thread alone
+
+    std::shared_ptr<Connection> connection_;
+    Clock::duration limit_;
+    Worker worker_;
+};
+
+} // namespace npcchat::db

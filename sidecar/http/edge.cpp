@@ -1,0 +1,63 @@
+#include "http/edge.hpp"
+
+#include "base/json.hpp"
+#include "base/percent.hpp"
+#include "common/protocol.hpp"
+
+#include <charconv>
+#include <fmt/format.h>
+
+namespace npcchat {
+
+std::optional<Identity> parse_identity(std::string_view user, std::string_view role) {
+    Identity identity;
+    const char* end = user.data() + user.size();
+    const auto [stopped, error] = std::from_chars(user.data(), end, identity.id);
+    if (error != std::errc() || stopped == end || *stopped != ':') return std::nullopt;
+    auto name = decode_component(std::string_view(stopped + 1, end));
+    if (!name) return std::nullopt;
+    identity.name = std::move(*name);
+    identity.is_admin = role == protocol::role_admin;
+    return identity;
+}
+
+std::string identity_value(const User& user) {
+    return fmt::format("{}:{}", user.id, encode_name(user.name));
+}
+
+std::string edge_plan(const std::string& plan_json) {
+    if (plan_json.empty()) return {};
+    const auto plan = parse_json(plan_json);
+    if (!plan) return {};
+    const json_t* rate = json_object_get(plan->get(), "requests_per_minute");
+    const json_t* burst = json_object_get(plan->get(), "burst");
+    if (!json_is_integer(rate)) return {};
+    std::string text = fmt::format("rpm={}", json_integer_value(rate));
+    if (json_is_integer(burst)) text += fmt::format(";burst={}", json_integer_value(burst));
+    return text;
+}
+
+std::optional<EdgeCounts> parse_edge_counts(std::string_view text) {
+    EdgeCounts counts;
+    bool has_total = false;
+    while (!text.empty()) {
+        const auto end = std::min(text.find(';'), text.size());
+        const std::string_view field = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        const auto equals = field.find('=');
+        if (equals == field.npos) return std::nullopt;
+        std::int64_t value = 0;
+        std::from_chars(field.data() + equals + 1, field.data() + field.size(), value);
+        const std::string_view name = field.substr(0, equals);
+        if (name == "total") {
+            counts.total = value;
+            has_total = true;
+        } else if (name.size() == 3 && name[0] >= '1' && name[0] <= '5') {
+            counts.by_class[name[0] - '0'] = value;
+        }
+    }
+    if (!has_total) return std::nullopt;
+    return counts;
+}
+
+} // namespace npcchat

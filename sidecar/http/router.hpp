@@ -1,0 +1,29 @@
+// The table of routes, and what it says of a request.
+#pragma once
+
+#include "http/message.hpp"
+#include "io/task.hpp"
+
+#include <functional>
+#include <span>
+
+namespace npcchat {
+
+struct Services;
+
+enum class Access { open, key, admin };
+
+using Handler = Task<Result<Response>> (*)(Services&, Request&);
+
+struct Route {
+    std::string_view method;
+    std::string_view pattern; // "/npcs/{id}": a segment in braces takes any one segment; no trailing slash
+    Access access;
+    Handler handler;
+};
+
+// The route of the request, whose params it fills in. A trailing slash is optional, HEAD is answered as GET.
+// 404 for an unknown or non-canonical path; 405 with what is allowed; 401 and 403 as the route's access says.
+Result<const Route*> find_route(std::span<const Route> routes, Request& request);
+
+} // namespace npcchat

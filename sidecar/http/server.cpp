@@ -1,0 +1,226 @@
+#include "http/server.hpp"
+
+#include "base/ids.hpp"
+#include "base/log.hpp"
+#include "common/protocol.hpp"
+#include "http/edge.hpp"
+#include "routes/routes.hpp"
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/basic_stream.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/rate_policy.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <fmt/format.h>
+
+namespace npcchat {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::system::error_code;
+
+using Stream = beast::basic_stream<asio::generic::stream_protocol, Executor, beast::unlimited_rate_policy>;
+using Parser = http::request_parser<http::string_body>;
+using HttpMessage = http::request<http::string_body>;
+
+constexpr std::size_t kMaxHeader = 64 * 1024;
+// nginx closes its idle connections after 60 s: it must never be us who does so under a request.
+constexpr auto kIdle = std::chrono::seconds(180);
+constexpr auto kReadBody = std::chrono::seconds(60);
+constexpr auto kWrite = std::chrono::seconds(60);
+
+std::string_view view(beast::string_view text) {
+    return {text.data(), text.size()};
+}
+
+std::string_view header(const HttpMessage& message, std::string_view name) {
+    const auto found = message.find(beast::string_view(name.data(), name.size()));
+    return found == message.end() ? std::string_view() : view(found->value());
+}
+
+void believe_edge(Request& request, const HttpMessage& message) {
+    request.from_edge = true;
+    request.identity =
+        parse_identity(header(message, protocol::user_header), header(message, protocol::role_header));
+    request.client_address = header(message, protocol::address_header);
+    request.path_user = header(message, protocol::path_user_header);
+    request.edge_report = header(message, protocol::edge_header);
+    request.key_digest = header(message, protocol::key_header);
+}
+
+// The views point into `message`.
+Request request_of(HttpMessage& message, const std::string& edge_secret) {
+    Request request;
+    const std::string_view target = view(message.target());
+    const auto question = std::min(target.find('?'), target.size());
+    request.method = view(message.method_string());
+    request.path = target.substr(0, question);
+    request.query = target.substr(std::min(question + 1, target.size()));
+    request.content_type = view(message[http::field::content_type]);
+    request.accept = view(message[http::field::accept]);
+    request.body = std::move(message.body());
+    const std::string_view id = header(message, protocol::request_id_header);
+    request.request_id = protocol::is_request_id(id) ? std::string(id) : random_token(16);
+    if (equal_constant_time(header(message, protocol::secret_header), edge_secret)) believe_edge(request, message);
+    return request;
+}
+
+std::string head_of(const Response& response, const Request& request, bool keep_alive) {
+    std::string head = fmt::format("HTTP/1.1 {} {}\r\nServer: npcchat\r\n", response.status,
+                                   reason_phrase(response.status));
+    if (response.status != 204) {
+        fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\nContent-Length: {}\r\n", response.content_type,
+                       response.body.size());
+    }
+    fmt::format_to(std::back_inserter(head), "X-Request-Id: {}\r\n", request.request_id);
+    for (const auto& [name, value] : response.headers) {
+        fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
+    }
+    head += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
+    return head;
+}
+
+} // namespace
+
+class Server::Connection {
+  public:
+    Connection(Executor executor, int fd, int family, std::span<const Route> routes)
+        : stream_(executor), routes_(routes) {
+        error_code error;
+        stream_.socket().assign(asio::generic::stream_protocol(family, 0), fd, error);
+    }
+
+    std::span<const Route> routes() const { return routes_; }
+    bool is_idle() const { return idle_; }
+    void close() { stream_.cancel(); }
+
+    // False where the connection has ended, or what came is no HTTP: the answer to that is in `refused`.
+    Task<bool> read(std::size_t max_body, Response& refused) {
+        parser_.emplace();
+        parser_->header_limit(kMaxHeader);
+        parser_->body_limit(max_body);
+        error_code error;
+        idle_ = true;
+        stream_.expires_after(kIdle);
+        co_await http::async_read_header(stream_, buffer_, *parser_, asio::redirect_error(use_task, error));
+        idle_ = false;
+        if (!error && !parser_->is_done()) {
+            stream_.expires_after(kReadBody);
+            co_await http::async_read(stream_, buffer_, *parser_, asio::redirect_error(use_task, error));
+        }
+        stream_.expires_never();
+        if (error == http::error::body_limit) {
+            refused = error_response(Error{413, "The body is too large", 0, {}});
+        } else if (error && error.category() == http::make_error_code(http::error::bad_target).category() &&
+                   error != http::error::end_of_stream && error != http::error::partial_message) {
+            refused = error_response(Error{400, "Bad Request", 0, {}});
+        }
+        co_return !error;
+    }
+
+    HttpMessage& message() { return parser_->get(); }
+
+    // False where nothing can follow on this connection.
+    Task<bool> write(const Response& response, const Request& request, bool keep_alive) {
+        const std::string head = head_of(response, request, keep_alive);
+        const bool has_body = response.status != 204 && request.method != "HEAD";
+        const std::array<asio::const_buffer, 2> parts = {
+            asio::buffer(head), has_body ? asio::buffer(response.body) : asio::const_buffer()};
+        error_code error;
+        stream_.expires_after(kWrite);
+        co_await asio::async_write(stream_, parts, asio::redirect_error(use_task, error));
+        stream_.expires_never();
+        co_return keep_alive && !error;
+    }
+
+  private:
+    Stream stream_;
+    std::span<const Route> routes_;
+    beast::flat_buffer buffer_;
+    std::optional<Parser> parser_; // one a message
+    bool idle_ = true;
+};
+
+Server::Server(Executor executor, Services& services) : executor_(executor), services_(services) {}
+Server::~Server() = default;
+
+void Server::adopt(int fd, int family, std::span<const Route> routes) {
+    auto connection = std::make_shared<Connection>(executor_, fd, family, routes);
+    spawn(executor_, "connection", [this, connection] { return serve(connection); });
+}
+
+void Server::drain() {
+    draining_ = true;
+    for (Connection* connection : connections_) {
+        if (connection->is_idle()) connection->close();
+    }
+}
+
+Task<void> Server::serve(std::shared_ptr<Connection> connection) {
+    const auto place = connections_.insert(connections_.end(), connection.get());
+    bool keep = !draining_;
+    while (keep) {
+        Response response;
+        response.status = 0;
+        const bool is_request = co_await connection->read(services_.config.max_body, response);
+        Request request;
+        if (!is_request) {
+            if (response.status != 0) co_await connection->write(response, request, false);
+            break;
+        }
+        HttpMessage& message = connection->message();
+        request = request_of(message, services_.config.edge_secret);
+        ++busy_;
+        response = co_await answer(connection->routes(), request);
+        keep = co_await connection->write(response, request, message.keep_alive() && !draining_);
+        --busy_;
+    }
+    connections_.erase(place);
+}
+
+Task<Response> Server::answer(std::span<const Route> routes, Request& request) {
+    const auto begun = Clock::now();
+    add(services_.metrics.in_flight);
+    Response response;
+    const auto route = find_route(routes, request);
+    if (route) {
+        try {
+            auto handled = co_await (*route)->handler(services_, request);
+            response = handled ? std::move(*handled) : error_response(handled.error());
+        } catch (const std::exception& bug) {
+            log(Level::error, "handler failed",
+                {{"request_id", request.request_id}, {"what", std::string_view(bug.what())}});
+            response = error_response(Error{500, "Internal Server Error", 0, {}});
+        }
+    } else {
+        response = error_response(route.error());
+    }
+    add(services_.metrics.in_flight, -1);
+    const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
+    RouteMetrics& metrics = services_.metrics.routes[metrics_index(route ? *route : nullptr)];
+    add(metrics.by_class[static_cast<std::size_t>(response.status / 100)]);
+    metrics.duration.observe(seconds);
+    // The pattern, not the path: a path may hold a key.
+    log(Level::info, "request",
+        {{"request_id", request.request_id},
+         {"method", request.method},
+         {"route", route ? (*route)->pattern : "none"},
+         {"status", std::int64_t{response.status}},
+         {"ms", seconds * 1000},
+         {"user", request.identity ? std::string_view(request.identity->name) : "-"}});
+    co_return response;
+}
+
+std::size_t metrics_index(const Route* route) {
+    const auto table = public_routes();
+    const bool is_public = route && route >= table.data() && route < table.data() + table.size();
+    return is_public ? static_cast<std::size_t>(route - table.data()) : kMaxRoutes - 1;
+}
+
+} // namespace npcchat

@@ -1,0 +1,282 @@
+#include "io/http_client.hpp"
+
+#include <algorithm>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <charconv>
+#include <curl/curl.h>
+#include <unordered_map>
+
+namespace npcchat {
+namespace {
+
+using boost::system::error_code;
+using Outcome = std::expected<HttpResponse, HttpFailure>;
+
+constexpr std::size_t kMaxBody = 16UL * 1024 * 1024;
+// libcurl scans a list of the host's connections for every request: several handles keep the lists short.
+constexpr std::size_t kShards = 12;
+constexpr long kMaxKeptConnections = 256; // a shard
+
+struct EasyCleanup {
+    void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+};
+struct SlistFree {
+    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+HttpFailure failure_of(CURLcode code) {
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_CONNECT: return HttpFailure::unreachable;
+    case CURLE_OPERATION_TIMEDOUT: return HttpFailure::timed_out;
+    default: return HttpFailure::broken;
+    }
+}
+
+} // namespace
+
+// One CURLM with its sockets and its timer on the loop.
+class HttpClient::Shard {
+  public:
+    explicit Shard(Executor executor);
+    ~Shard();
+    Shard(const Shard&) = delete;
+    Shard& operator=(const Shard&) = delete;
+
+    std::size_t in_flight() const { return in_flight_; }
+    Task<Outcome> post(HttpRequest request);
+
+  private:
+    using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
+    struct Socket {
+        Socket(Executor executor, curl_socket_t fd) : descriptor(executor, fd), fd(fd) {}
+        Descriptor descriptor;
+        curl_socket_t fd;
+        int wanted = 0; // CURL_POLL_*
+        bool reading = false;
+        bool writing = false;
+    };
+    struct Transfer {
+        explicit Transfer(Executor executor) : first_byte_timer(executor) {}
+        HttpRequest request;
+        HttpResponse response;
+        std::unique_ptr<CURL, EasyCleanup> easy;
+        std::unique_ptr<curl_slist, SlistFree> headers;
+        Timer first_byte_timer;
+        bool begun = false; // the response has
+        bool too_large = false;
+        Resume<Outcome> resume;
+    };
+
+    static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
+    static int on_timer(CURLM* multi, long timeout_ms, void* self);
+    static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* transfer);
+    static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* transfer);
+
+    void prepare(Transfer& transfer);
+    void start(const std::shared_ptr<Transfer>& transfer, Resume<Outcome> resume);
+    void finish(const std::shared_ptr<Transfer>& transfer, Outcome outcome);
+    void watch(const std::shared_ptr<Socket>& socket);
+    void act(curl_socket_t fd, int events);
+    void collect_finished();
+
+    Executor executor_;
+    std::shared_ptr<CURLM> multi_;
+    Timer timer_;
+    std::size_t in_flight_ = 0;
+    std::unordered_map<curl_socket_t, std::shared_ptr<Socket>> sockets_;
+    std::unordered_map<CURL*, std::shared_ptr<Transfer>> transfers_;
+    std::vector<std::unique_ptr<CURL, EasyCleanup>> spare_;
+};
+
+HttpClient::Shard::Shard(Executor executor)
+    : executor_(executor), multi_(curl_multi_init(), curl_multi_cleanup), timer_(executor) {
+    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETDATA, this);
+    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERDATA, this);
+    curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxKeptConnections);
+}
+
+HttpClient::Shard::~Shard() {
+    for (auto& [easy, transfer] : transfers_) curl_multi_remove_handle(multi_.get(), easy);
+    multi_.reset(); // its sockets say goodbye while sockets_ is still there
+    for (auto& [fd, socket] : sockets_) socket->descriptor.release();
+}
+
+std::size_t HttpClient::Shard::on_body(char* data, std::size_t size, std::size_t count, void* user) {
+    auto& transfer = *static_cast<Transfer*>(user);
+    if (transfer.response.body.size() + size * count > kMaxBody) {
+        transfer.too_large = true;
+        return 0; // ends the transfer
+    }
+    transfer.response.body.append(data, size * count);
+    return size * count;
+}
+
+std::size_t HttpClient::Shard::on_header(char* data, std::size_t size, std::size_t count, void* user) {
+    auto& transfer = *static_cast<Transfer*>(user);
+    if (!transfer.begun) {
+        transfer.begun = true;
+        transfer.first_byte_timer.cancel();
+    }
+    const std::string_view line(data, size * count);
+    constexpr std::string_view kRetryAfter = "retry-after:";
+    const bool matches = line.size() > kRetryAfter.size() &&
+                         std::ranges::equal(line.substr(0, kRetryAfter.size()), kRetryAfter, {},
+                                            [](unsigned char c) { return std::tolower(c); });
+    if (matches) {
+        const auto digits = line.find_first_not_of(' ', kRetryAfter.size());
+        if (digits != line.npos) {
+            std::from_chars(line.data() + digits, line.data() + line.size(), transfer.response.retry_after);
+        }
+    }
+    return size * count;
+}
+
+int HttpClient::Shard::on_timer(CURLM*, long timeout_ms, void* user) {
+    auto* self = static_cast<Shard*>(user);
+    if (timeout_ms < 0) {
+        self->timer_.cancel();
+        return 0;
+    }
+    // Also for 0: libcurl must not be called from within its callback.
+    self->timer_.expires_after(std::chrono::milliseconds(timeout_ms));
+    self->timer_.async_wait([self](error_code error) {
+        if (!error) self->act(CURL_SOCKET_TIMEOUT, 0);
+    });
+    return 0;
+}
+
+int HttpClient::Shard::on_socket(CURL*, curl_socket_t fd, int what, void* user, void*) {
+    auto* self = static_cast<Shard*>(user);
+    auto found = self->sockets_.find(fd);
+    if (what == CURL_POLL_REMOVE) {
+        if (found == self->sockets_.end()) return 0;
+        // Here and not at the socket's end: the resolver's own descriptor is never announced as closed.
+        found->second->wanted = 0;
+        found->second->descriptor.release();
+        self->sockets_.erase(found);
+        return 0;
+    }
+    if (found == self->sockets_.end()) {
+        found = self->sockets_.emplace(fd, std::make_shared<Socket>(self->executor_, fd)).first;
+    }
+    found->second->wanted = what;
+    self->watch(found->second);
+    return 0;
+}
+
+void HttpClient::Shard::watch(const std::shared_ptr<Socket>& socket) {
+    const auto wait = [this, &socket](Descriptor::wait_type type, int interest, int event, bool Socket::* waiting) {
+        if (!(socket->wanted & interest) || (*socket).*waiting) return;
+        (*socket).*waiting = true;
+        socket->descriptor.async_wait(type, [this, socket, event, interest, waiting](error_code error) {
+            (*socket).*waiting = false;
+            if (error == asio::error::operation_aborted) return; // released: this may be gone too
+            if (!(socket->wanted & interest)) return;
+            act(socket->fd, error ? CURL_CSELECT_ERR : event);
+            watch(socket);
+        });
+    };
+    wait(Descriptor::wait_read, CURL_POLL_IN, CURL_CSELECT_IN, &Socket::reading);
+    wait(Descriptor::wait_write, CURL_POLL_OUT, CURL_CSELECT_OUT, &Socket::writing);
+}
+
+void HttpClient::Shard::act(curl_socket_t fd, int events) {
+    int running = 0;
+    curl_multi_socket_action(multi_.get(), fd, events, &running);
+    collect_finished();
+}
+
+void HttpClient::Shard::collect_finished() {
+    int left = 0;
+    while (CURLMsg* message = curl_multi_info_read(multi_.get(), &left)) {
+        if (message->msg != CURLMSG_DONE) continue;
+        const auto found = transfers_.find(message->easy_handle);
+        if (found == transfers_.end()) continue;
+        const CURLcode code = message->data.result;
+        const std::shared_ptr<Transfer> transfer = found->second;
+        if (code == CURLE_OK) {
+            long status = 0;
+            curl_easy_getinfo(transfer->easy.get(), CURLINFO_RESPONSE_CODE, &status);
+            transfer->response.status = static_cast<int>(status);
+            finish(transfer, std::move(transfer->response));
+        } else {
+            finish(transfer, std::unexpected(transfer->too_large ? HttpFailure::too_large : failure_of(code)));
+        }
+    }
+}
+
+void HttpClient::Shard::prepare(Transfer& transfer) {
+    if (spare_.empty()) {
+        transfer.easy.reset(curl_easy_init());
+    } else {
+        transfer.easy = std::move(spare_.back());
+        spare_.pop_back();
+    }
+    CURL* easy = transfer.easy.get();
+    const HttpRequest& request = transfer.request;
+    for (const std::string& header : request.headers) {
+        transfer.headers.reset(curl_slist_append(transfer.headers.release(), header.c_str()));
+    }
+    transfer.headers.reset(curl_slist_append(transfer.headers.release(), "Expect:"));
+    curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.data());
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeouts.connect.count()));
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeouts.whole.count()));
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
+}
+
+void HttpClient::Shard::start(const std::shared_ptr<Transfer>& transfer, Resume<Outcome> resume) {
+    transfer->resume = std::move(resume);
+    prepare(*transfer);
+    transfers_.emplace(transfer->easy.get(), transfer);
+    ++in_flight_;
+    transfer->first_byte_timer.expires_after(transfer->request.timeouts.first_byte);
+    transfer->first_byte_timer.async_wait([this, transfer](error_code error) {
+        if (!error && !transfer->begun) finish(transfer, std::unexpected(HttpFailure::timed_out));
+    });
+    curl_multi_add_handle(multi_.get(), transfer->easy.get());
+}
+
+void HttpClient::Shard::finish(const std::shared_ptr<Transfer>& transfer, Outcome outcome) {
+    if (transfers_.erase(transfer->easy.get()) == 0) return;
+    --in_flight_;
+    transfer->first_byte_timer.cancel();
+    curl_multi_remove_handle(multi_.get(), transfer->easy.get());
+    curl_easy_reset(transfer->easy.get()); // keeps its connection in the multi's pool
+    spare_.push_back(std::move(transfer->easy));
+    asio::post(executor_, [resume = std::move(transfer->resume), outcome = std::move(outcome)]() mutable {
+        resume(std::move(outcome));
+    });
+}
+
+Task<Outcome> HttpClient::Shard::post(HttpRequest request) {
+    auto transfer = std::make_shared<Transfer>(executor_);
+    transfer->request = std::move(request);
+    co_return co_await suspend<Outcome>(
+        [this, transfer](Resume<Outcome> resume) { start(transfer, std::move(resume)); });
+}
+
+HttpClient::HttpClient(Executor executor) {
+    for (std::size_t i = 0; i < kShards; ++i) shards_.push_back(std::make_unique<Shard>(executor));
+}
+
+HttpClient::~HttpClient() = default;
+
+Task<Outcome> HttpClient::post(HttpRequest request) {
+    const auto idlest = std::ranges::min_element(shards_, {}, [](const auto& shard) { return shard->in_flight(); });
+    co_return co_await (*idlest)->post(std::move(request));
+}
+
+} // namespace npcchat

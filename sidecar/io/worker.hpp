@@ -1,0 +1,83 @@
+// One thread beside the event loops, for what would block them: password hashes, SQLite, connecting to
+// PostgreSQL (which resolves names).
+#pragma once
+
+#include "base/error.hpp"
+#include "io/task.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace npcchat {
+
+class Worker {
+  public:
+    // Jobs beyond `max_queued` waiting ones are refused.
+    explicit Worker(std::size_t max_queued);
+    ~Worker(); // runs what is queued, then ends the thread
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    // Runs `job` on the thread and gives back what it returns. 503 where the queue is full, or where `limit` has
+    // passed: a job that has not begun by then never begins; one that has begun ends by itself, unheard.
+    // `job` owns what it uses: it may outlive the caller.
+    template <class Job> auto run(Executor executor, Clock::duration limit, Job job)
+        -> Task<Result<std::invoke_result_t<Job&>>>;
+
+  private:
+    using Work = std::move_only_function<void()>;
+    bool enqueue(Work work);
+    void work_loop();
+
+    const std::size_t max_queued_;
+    std::mutex mutex_;
+    std::condition_variable wake_;
+    std::deque<Work> queue_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+template <class Job>
+auto Worker::run(Executor executor, Clock::duration limit, Job job) -> Task<Result<std::invoke_result_t<Job&>>> {
+    using Value = std::invoke_result_t<Job&>;
+    // Shared by the loop and the thread: only the loop touches `resume` and `timer`.
+    struct Pending {
+        Pending(Executor executor, Job job) : timer(executor), job(std::move(job)) {}
+        void finish(Result<Value> value) {
+            if (!resume) return;
+            timer.cancel();
+            std::exchange(resume, nullptr)(std::move(value));
+        }
+        Timer timer;
+        Job job;
+        Resume<Result<Value>> resume;
+        std::atomic<bool> expired = false;
+    };
+    auto pending = std::make_shared<Pending>(executor, std::move(job));
+    const auto start = [this, executor, limit, pending](Resume<Result<Value>> resume) {
+        pending->resume = std::move(resume);
+        const bool queued = enqueue([executor, pending] {
+            if (pending->expired) return;
+            auto value = std::make_shared<Value>(pending->job());
+            asio::post(executor, [pending, value] { pending->finish(std::move(*value)); });
+        });
+        if (!queued) {
+            asio::post(executor, [pending] { pending->finish(fail(503, "The service is busy, try again", 1)); });
+            return;
+        }
+        pending->timer.expires_after(limit);
+        pending->timer.async_wait([pending](boost::system::error_code error) {
+            if (error) return;
+            pending->expired = true;
+            pending->finish(store_unavailable());
+        });
+    };
+    co_return co_await suspend<Result<Value>>(start);
+}
+
+} // namespace npcchat

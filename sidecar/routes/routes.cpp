@@ -1,0 +1,40 @@
+#include "routes/routes.hpp"
+
+#include "common/protocol.hpp"
+
+#include <array>
+
+namespace npcchat {
+
+std::span<const Route> public_routes() {
+    using enum Access;
+    static constexpr std::array kRoutes = {
+        Route{"POST", "/chat_npc", key, routes::chat_npc},
+        Route{"POST", "/chat", key, routes::chat},
+        Route{"POST", "/end_chat_session", key, routes::end_chat_session},
+        Route{"GET", "/chat/{chat_id}/history", key, routes::own_history},
+        Route{"GET", "/chat/{user}/{chat_id}/history", admin, routes::history_of_user},
+        Route{"POST", "/create_npc", key, routes::create_npc},
+        Route{"GET", "/npcs", key, routes::list_npcs},
+        Route{"GET", "/npcs/{npc_id}", key, routes::get_npc},
+        Route{"PUT", "/npcs/{npc_id}", key, routes::put_npc},
+        Route{"DELETE", "/npcs/{npc_id}", key, routes::delete_npc},
+        Route{"POST", "/signup", open, routes::signup},
+        Route{"POST", "/api_key", open, routes::api_key},
+        Route{"POST", "/verify_token", key, routes::verify_token},
+        Route{"GET", "/metrics", open, routes::metrics},
+        Route{"GET", "/healthz", open, routes::healthz},
+        Route{"GET", "/readyz", open, routes::readyz},
+        Route{"GET", "/docs", open, routes::docs_page},
+        Route{"GET", "/docs/{file}", open, routes::docs_asset},
+        Route{"GET", "/openapi.json", open, routes::openapi},
+    };
+    return kRoutes;
+}
+
+std::span<const Route> key_routes() {
+    static constexpr std::array kRoutes = {Route{"GET", protocol::key_path, Access::open, routes::find_key}};
+    return kRoutes;
+}
+
+} // namespace npcchat

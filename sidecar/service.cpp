@@ -1,0 +1,165 @@
+#include "service.hpp"
+
+#include "base/log.hpp"
+#include "db/migrations.hpp"
+#include "http/listener.hpp"
+#include "http/server.hpp"
+#include "routes/routes.hpp"
+#include "services.hpp"
+#include "stores.hpp"
+
+#include <algorithm>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <thread>
+#include <unistd.h>
+
+namespace npcchat {
+namespace {
+
+using namespace std::chrono_literals;
+using boost::system::error_code;
+
+constexpr auto kMaxDrain = 60s;
+constexpr auto kDrainPoll = 20ms;
+constexpr auto kSweepEvery = 60s;
+constexpr auto kWaitForDatabase = 60s;
+
+// One event loop and all that works on it. Parts are ended in the reverse of their order.
+struct Loop {
+    Loop(Shared& shared, StoreBackends& backends)
+        : stores(context.get_executor(), backends), leases(context.get_executor(), stores.sessions()),
+          http(context.get_executor()), models(http),
+          services{shared, shared.config, stores.catalog(), stores.sessions(), leases, models, metrics},
+          server(context.get_executor(), services) {}
+
+    asio::io_context context{1};
+    Stores stores;
+    LeaseKeeper leases;
+    HttpClient http;
+    ModelClient models;
+    Metrics metrics;
+    Services services;
+    Server server;
+};
+
+class Service {
+  public:
+    Service(const Config& config, StoreBackends& backends) : shared_(config) {
+        for (unsigned i = 0; i < config.loops; ++i) {
+            loops_.push_back(std::make_unique<Loop>(shared_, backends));
+            shared_.metrics.push_back(&loops_.back()->metrics);
+        }
+    }
+
+    std::expected<void, std::string> listen() {
+        const Config& config = shared_.config;
+        for (const auto& [address, routes] :
+             {std::pair(&config.listen, public_routes()), std::pair(&config.keys_listen, key_routes())}) {
+            auto listener = Listener::open(first().get_executor(), *address);
+            if (!listener) return std::unexpected(std::move(listener.error()));
+            listeners_.push_back(std::move(*listener));
+            listeners_.back().start([this, routes](int fd, int family) { distribute(fd, family, routes); });
+        }
+        return {};
+    }
+
+    void run() {
+        asio::signal_set signals(first(), SIGTERM, SIGINT);
+        signals.async_wait([this](error_code error, int) {
+            if (!error) spawn(first().get_executor(), "drain", [this] { return drain(); });
+        });
+        spawn(first().get_executor(), "sweeper", [this] { return sweep(); });
+        std::vector<std::thread> threads;
+        for (std::size_t i = 1; i < loops_.size(); ++i) {
+            threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
+        }
+        first().run();
+        for (std::thread& thread : threads) thread.join();
+        if (busy() > 0) {
+            // Turns that outlived the drain hold what is about to end: nothing of them may run any more.
+            log(Level::warning, "ended with requests in flight", {{"requests", static_cast<std::int64_t>(busy())}});
+            flush_log();
+            _exit(1);
+        }
+    }
+
+  private:
+    asio::io_context& first() { return loops_.front()->context; }
+
+    // In turn, so that every loop has its share of connections.
+    void distribute(int fd, int family, std::span<const Route> routes) {
+        Loop& loop = *loops_[next_++ % loops_.size()];
+        asio::post(loop.context, [&loop, fd, family, routes] { loop.server.adopt(fd, family, routes); });
+    }
+
+    std::size_t busy() const {
+        std::size_t sum = 0;
+        for (const auto& loop : loops_) sum += loop->server.busy();
+        return sum;
+    }
+
+    Task<void> drain() {
+        log(Level::info, "draining", {{"requests", static_cast<std::int64_t>(busy())}});
+        for (Listener& listener : listeners_) listener.close();
+        for (const auto& loop : loops_) {
+            asio::post(loop->context, [server = &loop->server] { server->drain(); });
+        }
+        const auto end = Clock::now() + kMaxDrain;
+        Timer timer(first().get_executor());
+        do {
+            timer.expires_after(kDrainPoll);
+            co_await timer.async_wait(use_task);
+        } while (busy() > 0 && Clock::now() < end);
+        for (const auto& loop : loops_) loop->context.stop();
+    }
+
+    Task<void> sweep() {
+        Timer timer(first().get_executor());
+        for (;;) {
+            co_await loops_.front()->stores.sessions().sweep();
+            timer.expires_after(kSweepEvery);
+            co_await timer.async_wait(use_task);
+        }
+    }
+
+    Shared shared_;
+    std::vector<std::unique_ptr<Loop>> loops_;
+    std::vector<Listener> listeners_;
+    std::size_t next_ = 0;
+};
+
+std::expected<void, std::string> migrate_once(const Config& config) {
+    if (!config.postgres_url.empty()) return db::migrate_postgres(config.postgres_url);
+    auto handle = db::open_sqlite(config.sqlite_path);
+    if (!handle) return std::unexpected(std::move(handle.error()));
+    return db::migrate_sqlite(handle->get());
+}
+
+} // namespace
+
+std::expected<void, std::string> prepare_database(const Config& config) {
+    const auto give_up = Clock::now() + (config.postgres_url.empty() ? 0s : kWaitForDatabase);
+    for (;;) {
+        auto done = migrate_once(config);
+        if (done || Clock::now() >= give_up || done.error().starts_with("the database has schema")) return done;
+        log(Level::warning, "waiting for the database", {{"error", std::string_view(done.error())}});
+        std::this_thread::sleep_for(1s);
+    }
+}
+
+std::expected<void, std::string> run_service(const Config& config) {
+    if (auto prepared = prepare_database(config); !prepared) return prepared;
+    auto backends = StoreBackends::open(config);
+    if (!backends) return std::unexpected(std::move(backends.error()));
+    Service service(config, **backends);
+    if (auto listening = service.listen(); !listening) return listening;
+    log(Level::info, "serving", {{"loops", std::int64_t{config.loops}}});
+    flush_log();
+    service.run();
+    log(Level::info, "ended");
+    return {};
+}
+
+} // namespace npcchat

@@ -1,0 +1,36 @@
+// What the handlers of one event loop work with.
+#pragma once
+
+#include "account/passwords.hpp"
+#include "base/metrics.hpp"
+#include "catalog/catalog.hpp"
+#include "chat/npc_cache.hpp"
+#include "config/config.hpp"
+#include "model/model_client.hpp"
+#include "session/lease_keeper.hpp"
+#include "session/session_store.hpp"
+
+#include <vector>
+
+namespace npcchat {
+
+// Shared by all loops, each part safe for that.
+struct Shared {
+    explicit Shared(const Config& config) : config(config) {}
+    const Config& config;
+    Passwords passwords;
+    NpcCache npcs{128UL * 1024 * 1024};
+    std::vector<const Metrics*> metrics; // of every loop, filled before the loops run
+};
+
+struct Services {
+    Shared& shared;
+    const Config& config;
+    Catalog& catalog;
+    SessionStore& sessions;
+    LeaseKeeper& leases;
+    ModelClient& models;
+    Metrics& metrics;
+};
+
+} // namespace npcchat

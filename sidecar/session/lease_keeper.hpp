@@ -1,0 +1,42 @@
+// Renews the leases of this loop's turns while their models think.
+#pragma once
+
+#include "session/session_store.hpp"
+
+#include <list>
+
+namespace npcchat {
+
+class LeaseKeeper {
+  private:
+    struct Held {
+        Lease lease;
+        Clock::time_point renewed_at;
+    };
+
+  public:
+    LeaseKeeper(Executor executor, SessionStore& store);
+
+    // Renewed from its making to its end, which does not give the lease back.
+    class Hold {
+      public:
+        Hold(LeaseKeeper& keeper, Lease lease);
+        ~Hold();
+        Hold(const Hold&) = delete;
+        Hold& operator=(const Hold&) = delete;
+
+      private:
+        LeaseKeeper& keeper_;
+        std::list<Held>::iterator held_;
+    };
+
+  private:
+    Task<void> renew_due();
+
+    Executor executor_;
+    SessionStore& store_;
+    Timer timer_;
+    std::list<Held> held_; // by the time of the last renewal, oldest first
+};
+
+} // namespace npcchat

@@ -1,0 +1,96 @@
+#include "session/redis_scripts.hpp"
+
+namespace npcchat::scripts {
+namespace {
+
+#define LATE(deadline)                                                                                           \
+    "local t = redis.call('TIME')\n"                                                                             \
+    "if t[1] * 1000 + math.floor(t[2] / 1000) > tonumber(" deadline ") then return LATE end\n"
+
+// The newest message is always sent, then as many as fit.
+constexpr std::string_view kOpen = "local LATE = {'late'}\n" LATE("ARGV[3]") R"(
+local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory', 'remembered')
+if meta[1] and ARGV[4] ~= '?' and meta[1] ~= ARGV[4] then return {'npc'} end
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'busy'} end
+local count = redis.call('LLEN', KEYS[3])
+local oldest = tonumber(meta[3] or '0')
+local left = tonumber(ARGV[5])
+local newest_first = {}
+local last = count - 1
+while last >= oldest and left > 0 do
+    local first = math.max(oldest, last - 31)
+    local chunk = redis.call('LRANGE', KEYS[3], first, last)
+    for i = #chunk, 1, -1 do
+        if left <= 0 then break end
+        newest_first[#newest_first + 1] = chunk[i]
+        left = left - #chunk[i]
+    end
+    last = first - 1
+end
+local reply = {'ok', meta[1], meta[2], count}
+for i = #newest_first, 1, -1 do reply[#reply + 1] = newest_first[i] end
+return reply
+)";
+
+constexpr std::string_view kCommit = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
+local count = redis.call('RPUSH', KEYS[3], ARGV[5], ARGV[6])
+redis.call('HSET', KEYS[2], 'npc', ARGV[4])
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[7]) end
+for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
+redis.call('DEL', KEYS[1])
+return 'ok'
+)";
+
+constexpr std::string_view kCommitMemory = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
+redis.call('HSET', KEYS[2], 'memory', ARGV[4], 'remembered', ARGV[5])
+for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
+redis.call('DEL', KEYS[1])
+return 'ok'
+)";
+
+constexpr std::string_view kRelease = R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])
+)";
+
+constexpr std::string_view kRenew = "local LATE = 0\n" LATE("ARGV[3]") R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+)";
+
+constexpr std::string_view kHistory = R"(
+local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory')
+return {meta[1], meta[2], redis.call('LRANGE', KEYS[3], 0, -1), redis.call('HGETALL', KEYS[4])}
+)";
+
+constexpr std::string_view kImportChat = "local LATE = 'late'\n" LATE("ARGV[1]") R"(
+if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return 'exists' end
+redis.call('HSET', KEYS[2], 'memory', ARGV[3], 'remembered', 0)
+for i = 4, #ARGV, 2 do
+    local count = redis.call('RPUSH', KEYS[3], ARGV[i])
+    if ARGV[i + 1] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[i + 1]) end
+end
+for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+return 'ok'
+)";
+#undef LATE
+
+} // namespace
+
+#define SCRIPT(name, source)                                                                                     \
+    const Redis::Script& name() {                                                                                \
+        static const Redis::Script script = Redis::make_script(source);                                          \
+        return script;                                                                                           \
+    }
+SCRIPT(open, kOpen)
+SCRIPT(commit, kCommit)
+SCRIPT(commit_memory, kCommitMemory)
+SCRIPT(release, kRelease)
+SCRIPT(renew, kRenew)
+SCRIPT(history, kHistory)
+SCRIPT(import_chat, kImportChat)
+#undef SCRIPT
+
+} // namespace npcchat::scripts

@@ -1,0 +1,31 @@
+// The Lua scripts of RedisSessionStore. KEYS are always the chat's lease, meta, log and pad, in this order.
+#pragma once
+
+#include "io/redis.hpp"
+
+namespace npcchat::scripts {
+
+// ARGV: token, lease in ms, deadline, npc ('?' for any), bytes of text wanted.
+// Gives {"late" | "busy" | "npc"}, or {"ok", npc | nil, memory | nil, number of messages, messages…}.
+const Redis::Script& open();
+
+// ARGV: token, deadline, idle ms, npc, question, answer, scratchpad. Gives "late", "lost" or "ok".
+const Redis::Script& commit();
+
+// ARGV: token, deadline, idle ms, memory, number of messages. Gives "late", "lost" or "ok".
+const Redis::Script& commit_memory();
+
+// ARGV: token. Gives 1 where the lease was ours.
+const Redis::Script& release();
+
+// ARGV: token, lease in ms, deadline. Gives 1 where the lease was ours.
+const Redis::Script& renew();
+
+// Gives {npc | nil, memory | nil, log, pad as pairs}; one script, so that no turn is half in it.
+const Redis::Script& history();
+
+// ARGV: deadline, idle ms, memory, then for each message the message and its scratchpad.
+// Gives "late", "exists" or "ok".
+const Redis::Script& import_chat();
+
+} // namespace npcchat::scripts

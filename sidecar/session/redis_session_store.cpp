@@ -1,0 +1,132 @@
+#include "session/redis_session_store.hpp"
+
+#include "base/ids.hpp"
+#include "session/redis_scripts.hpp"
+
+#include <charconv>
+#include <fmt/format.h>
+#include <unordered_map>
+
+namespace npcchat {
+namespace {
+
+std::vector<std::string> keys_of(const ChatKey& chat) {
+    const std::string stem = fmt::format("npcchat:{{c:{}:{}}}:", chat.user_id, chat.chat_id);
+    return {stem + "lease", stem + "meta", stem + "log", stem + "pad"};
+}
+
+std::string encode(const Message& message) {
+    return fmt::format("{}{}:{}", message.speaker == Speaker::user ? 'u' : 'a', message.at, message.text);
+}
+
+Message decode(std::string_view stored) {
+    Message message;
+    const auto colon = stored.find(':');
+    if (colon == stored.npos || colon == 0) return message;
+    message.speaker = stored.front() == 'u' ? Speaker::user : Speaker::assistant;
+    std::from_chars(stored.data() + 1, stored.data() + colon, message.at);
+    message.text = stored.substr(colon + 1);
+    return message;
+}
+
+Result<void> written(const Result<RedisReply>& reply) {
+    if (!reply) return std::unexpected(reply.error());
+    if (reply->text() == "lost") return lease_was_lost();
+    if (reply->text() != "ok") return store_unavailable(); // late
+    return {};
+}
+
+std::optional<std::string> optional_text(const RedisReply& reply) {
+    if (reply.is_nil()) return std::nullopt;
+    return std::string(reply.text());
+}
+
+} // namespace
+
+Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::string> npc_id,
+                                               std::size_t max_bytes) {
+    OpenChat open;
+    open.lease = Lease{std::move(chat), random_token(12)};
+    auto reply = co_await redis_.run(scripts::open(), keys_of(open.lease.chat),
+                                     {open.lease.token, std::to_string(kLeaseMillis), redis_.deadline(),
+                                      npc_id.value_or("?"), std::to_string(max_bytes)});
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    const RedisReply& parts = *reply;
+    const std::string_view status = parts.size() > 0 ? parts[0].text() : "";
+    if (status == "busy") co_return chat_is_busy();
+    if (status == "npc") co_return chat_has_other_npc();
+    if (status != "ok" || parts.size() < 4) co_return store_unavailable();
+    open.npc_id = optional_text(parts[1]);
+    open.memory = parts[2].text();
+    open.message_count = parts[3].integer();
+    open.exists = open.message_count > 0 || !open.memory.empty();
+    open.messages.reserve(parts.size() - 4);
+    for (std::size_t i = 4; i < parts.size(); ++i) open.messages.push_back(decode(parts[i].text()));
+    co_return open;
+}
+
+Task<Result<void>> RedisSessionStore::commit(const Lease& lease, Turn turn) {
+    const auto reply = co_await redis_.run(scripts::commit(), keys_of(lease.chat),
+                                           {lease.token, redis_.deadline(), std::to_string(idle_ttl_), turn.npc_id,
+                                            encode(turn.question), encode(turn.answer), turn.answer.scratchpad});
+    co_return written(reply);
+}
+
+Task<Result<void>> RedisSessionStore::commit_memory(const Lease& lease, std::string memory,
+                                                    std::int64_t message_count) {
+    const auto reply = co_await redis_.run(
+        scripts::commit_memory(), keys_of(lease.chat),
+        {lease.token, redis_.deadline(), std::to_string(idle_ttl_), std::move(memory), std::to_string(message_count)});
+    co_return written(reply);
+}
+
+Task<void> RedisSessionStore::release(const Lease& lease) {
+    co_await redis_.run(scripts::release(), keys_of(lease.chat), {lease.token});
+}
+
+Task<void> RedisSessionStore::renew(const Lease& lease) {
+    co_await redis_.run(scripts::renew(), keys_of(lease.chat),
+                        {lease.token, std::to_string(kLeaseMillis), redis_.deadline()});
+}
+
+Task<Result<std::optional<ChatHistory>>> RedisSessionStore::history(ChatKey chat) {
+    auto reply = co_await redis_.run(scripts::history(), keys_of(chat), {});
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    const RedisReply& parts = *reply;
+    if (parts.size() != 4) co_return store_unavailable();
+    ChatHistory history{optional_text(parts[0]), std::string(parts[1].text()), {}};
+    const RedisReply log = parts[2];
+    const RedisReply pads = parts[3];
+    if (log.size() == 0 && history.memory.empty()) co_return std::nullopt;
+    for (std::size_t i = 0; i < log.size(); ++i) history.messages.push_back(decode(log[i].text()));
+    for (std::size_t i = 0; i + 1 < pads.size(); i += 2) {
+        const auto index = static_cast<std::size_t>(pads[i].integer());
+        if (index < history.messages.size()) history.messages[index].scratchpad = pads[i + 1].text();
+    }
+    co_return history;
+}
+
+Task<Result<bool>> RedisSessionStore::import_chat(ChatKey chat, ChatHistory history) {
+    std::vector<std::string> args{redis_.deadline(), std::to_string(idle_ttl_), std::move(history.memory)};
+    for (Message& message : history.messages) {
+        args.push_back(encode(message));
+        args.push_back(std::move(message.scratchpad));
+    }
+    auto reply = co_await redis_.run(scripts::import_chat(), keys_of(chat), std::move(args));
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    if (reply->text() == "late") co_return store_unavailable();
+    co_return reply->text() == "ok";
+}
+
+Task<void> RedisSessionStore::sweep() {
+    co_return; // keys expire by themselves
+}
+
+Task<Result<void>> RedisSessionStore::ping() {
+    auto reply = co_await redis_.command({"PING"});
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    if (reply->is_error()) co_return store_unavailable();
+    co_return Result<void>();
+}
+
+} // namespace npcchat

@@ -1,0 +1,211 @@
+#include "session/sql_session_store.hpp"
+
+#include "base/ids.hpp"
+
+#include <algorithm>
+
+namespace npcchat {
+namespace {
+
+using db::Row;
+using db::Rows;
+using db::to_integer;
+
+// Everywhere: $1 the user, $2 the chat, $3 the lease's token.
+constexpr std::string_view kTakeLease = R"(
+INSERT INTO chat_leases (user_id, chat_id, token, until) VALUES ($1, $2, $3, now_ms() + $4)
+ON CONFLICT (user_id, chat_id) DO UPDATE SET token = excluded.token, until = excluded.until
+WHERE chat_leases.until < now_ms() RETURNING token)";
+// Renewing first locks the row: what follows in the batch can rely on it.
+constexpr std::string_view kRenewLease = R"(
+UPDATE chat_leases SET until = now_ms() + $4
+WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= now_ms() RETURNING token)";
+constexpr std::string_view kDropLease =
+    "DELETE FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3";
+#define LEASE_IS_OURS                                                                                            \
+    " EXISTS (SELECT 1 FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= now_ms()) "
+
+constexpr std::string_view kSelectChat =
+    "SELECT npc_id, memory, remembered, messages FROM chats WHERE user_id = $1 AND chat_id = $2";
+// The newest message always comes, then as many as fit; the prompt counts more exactly.
+constexpr std::string_view kSelectRecent = R"(
+SELECT role, text, at FROM (
+    SELECT seq, role, text, at, sum(length(text)) OVER (ORDER BY seq DESC) - length(text) AS newer FROM (
+        SELECT m.seq, m.role, m.text, m.at FROM messages m
+        JOIN chats c ON c.user_id = m.user_id AND c.chat_id = m.chat_id
+        WHERE m.user_id = $1 AND m.chat_id = $2 AND m.seq > c.remembered
+        ORDER BY m.seq DESC LIMIT $4) AS newest) AS summed
+WHERE newer <= $3 ORDER BY seq)";
+constexpr std::string_view kSelectAll =
+    "SELECT role, text, at, scratchpad FROM messages WHERE user_id = $1 AND chat_id = $2 ORDER BY seq";
+
+constexpr std::string_view kCountTurn =
+    "INSERT INTO chats (user_id, chat_id, npc_id, messages, used) SELECT $1, $2, $4, 2, now_ms() WHERE" LEASE_IS_OURS
+    "ON CONFLICT (user_id, chat_id) DO UPDATE SET npc_id = excluded.npc_id, messages = chats.messages + 2, "
+    "used = excluded.used RETURNING messages";
+// $8 counts back from the newest message.
+constexpr std::string_view kInsertMessage =
+    "INSERT INTO messages (user_id, chat_id, seq, role, text, scratchpad, at) "
+    "SELECT c.user_id, c.chat_id, c.messages - $8, $4, $5, $6, $7 FROM chats c "
+    "WHERE c.user_id = $1 AND c.chat_id = $2 AND" LEASE_IS_OURS;
+constexpr std::string_view kSetMemory =
+    "UPDATE chats SET memory = $4, remembered = $5, used = now_ms() WHERE user_id = $1 AND chat_id = $2 AND"
+    LEASE_IS_OURS "RETURNING remembered";
+#undef LEASE_IS_OURS
+
+constexpr std::string_view kImportChat = R"(
+INSERT INTO chats (user_id, chat_id, npc_id, memory, remembered, messages, used)
+VALUES ($1, $2, NULL, $3, 0, $4, now_ms()) ON CONFLICT DO NOTHING RETURNING messages)";
+constexpr std::string_view kImportMessage = R"(
+INSERT INTO messages (user_id, chat_id, seq, role, text, scratchpad, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT DO NOTHING)";
+
+constexpr std::string_view kDropIdleChats = R"(
+DELETE FROM chats WHERE used < now_ms() - $1)";
+constexpr std::string_view kDropOldLeases = "DELETE FROM chat_leases WHERE until < now_ms() - 60000";
+
+// Bounds the rows that are looked at: no chat's messages average fewer bytes for long.
+constexpr std::int64_t message_limit(std::size_t max_bytes) {
+    return static_cast<std::int64_t>(max_bytes / 16 + 64);
+}
+
+std::string role_name(Speaker speaker) {
+    return speaker == Speaker::user ? "user" : "assistant";
+}
+
+Message message_of(const Row& row) {
+    Message message;
+    message.speaker = row[0] == "user" ? Speaker::user : Speaker::assistant;
+    message.text = row[1].value_or("");
+    message.at = to_integer(row[2]);
+    if (row.size() > 3) message.scratchpad = row[3].value_or("");
+    return message;
+}
+
+std::vector<Message> messages_of(const Rows& rows) {
+    std::vector<Message> messages;
+    messages.reserve(rows.size());
+    for (const Row& row : rows) messages.push_back(message_of(row));
+    return messages;
+}
+
+db::Statement with_lease(std::string_view sql, const Lease& lease, std::vector<db::Value> more) {
+    std::vector<db::Value> params{lease.chat.user_id, lease.chat.chat_id, lease.token};
+    std::ranges::move(more, std::back_inserter(params));
+    return {sql, std::move(params)};
+}
+
+db::Statement insert_of(const Lease& lease, const Message& message, std::int64_t back) {
+    return with_lease(kInsertMessage, lease,
+                      {role_name(message.speaker), message.text, message.scratchpad, message.at, back});
+}
+
+} // namespace
+
+Task<Result<OpenChat>> SqlSessionStore::open(ChatKey chat, std::optional<std::string> npc_id,
+                                             std::size_t max_bytes) {
+    OpenChat open;
+    open.lease = Lease{chat, random_token(12)};
+    std::vector<db::Statement> batch;
+    batch.push_back(with_lease(kTakeLease, open.lease, {kLeaseMillis}));
+    batch.push_back({kSelectChat, {chat.user_id, chat.chat_id}});
+    batch.push_back({kSelectRecent,
+                     {chat.user_id, chat.chat_id, static_cast<std::int64_t>(max_bytes), message_limit(max_bytes)}});
+    auto results = co_await database_.run(std::move(batch));
+    if (!results) co_return std::unexpected(std::move(results.error()));
+    if ((*results)[0].empty()) co_return chat_is_busy();
+    if (const Rows& found = (*results)[1]; !found.empty()) {
+        const Row& row = found.front();
+        open.exists = true;
+        open.npc_id = row[0];
+        open.memory = row[1].value_or("");
+        open.message_count = to_integer(row[3]);
+    }
+    if (npc_id && open.npc_id && *npc_id != *open.npc_id) {
+        co_await release(open.lease);
+        co_return chat_has_other_npc();
+    }
+    open.messages = messages_of((*results)[2]);
+    co_return open;
+}
+
+Task<Result<void>> SqlSessionStore::commit(const Lease& lease, Turn turn) {
+    std::vector<db::Statement> batch;
+    batch.push_back(with_lease(kRenewLease, lease, {kLeaseMillis}));
+    batch.push_back(with_lease(kCountTurn, lease, {turn.npc_id}));
+    batch.push_back(insert_of(lease, turn.question, 1));
+    batch.push_back(insert_of(lease, turn.answer, 0));
+    batch.push_back(with_lease(kDropLease, lease, {}));
+    auto results = co_await database_.run(std::move(batch));
+    if (!results) co_return std::unexpected(std::move(results.error()));
+    if (results->front().empty()) co_return lease_was_lost();
+    co_return Result<void>();
+}
+
+Task<Result<void>> SqlSessionStore::commit_memory(const Lease& lease, std::string memory,
+                                                  std::int64_t message_count) {
+    std::vector<db::Statement> batch;
+    batch.push_back(with_lease(kRenewLease, lease, {kLeaseMillis}));
+    batch.push_back(with_lease(kSetMemory, lease, {std::move(memory), message_count}));
+    batch.push_back(with_lease(kDropLease, lease, {}));
+    auto results = co_await database_.run(std::move(batch));
+    if (!results) co_return std::unexpected(std::move(results.error()));
+    if (results->front().empty()) co_return lease_was_lost();
+    co_return Result<void>();
+}
+
+Task<void> SqlSessionStore::release(const Lease& lease) {
+    std::vector<db::Statement> batch;
+    batch.push_back(with_lease(kDropLease, lease, {}));
+    co_await database_.run(std::move(batch));
+}
+
+Task<void> SqlSessionStore::renew(const Lease& lease) {
+    std::vector<db::Statement> batch;
+    batch.push_back(with_lease(kRenewLease, lease, {kLeaseMillis}));
+    co_await database_.run(std::move(batch));
+}
+
+Task<Result<std::optional<ChatHistory>>> SqlSessionStore::history(ChatKey chat) {
+    std::vector<db::Statement> batch;
+    batch.push_back({kSelectChat, {chat.user_id, chat.chat_id}});
+    batch.push_back({kSelectAll, {chat.user_id, chat.chat_id}});
+    auto results = co_await database_.run(std::move(batch));
+    if (!results) co_return std::unexpected(std::move(results.error()));
+    if (results->front().empty()) co_return std::nullopt;
+    const Row& row = results->front().front();
+    co_return ChatHistory{row[0], row[1].value_or(""), messages_of(results->back())};
+}
+
+Task<Result<bool>> SqlSessionStore::import_chat(ChatKey chat, ChatHistory history) {
+    auto existing = co_await db::run_one(database_, kSelectChat, {chat.user_id, chat.chat_id});
+    if (!existing) co_return std::unexpected(std::move(existing.error()));
+    if (!existing->empty()) co_return false;
+    std::vector<db::Statement> batch;
+    batch.push_back({kImportChat,
+                     {chat.user_id, chat.chat_id, history.memory,
+                      static_cast<std::int64_t>(history.messages.size())}});
+    std::int64_t seq = 0;
+    for (const Message& message : history.messages) {
+        batch.push_back({kImportMessage,
+                         {chat.user_id, chat.chat_id, ++seq, role_name(message.speaker), message.text,
+                          message.scratchpad, message.at}});
+    }
+    auto results = co_await database_.run(std::move(batch));
+    co_return map(std::move(results), [](const auto& all) { return !all.front().empty(); });
+}
+
+Task<void> SqlSessionStore::sweep() {
+    std::vector<db::Statement> batch;
+    batch.push_back({kDropIdleChats, {idle_ttl_}});
+    batch.push_back({kDropOldLeases, {}});
+    co_await database_.run(std::move(batch));
+}
+
+Task<Result<void>> SqlSessionStore::ping() {
+    auto rows = co_await db::run_one(database_, "SELECT 1", {});
+    if (!rows) co_return std::unexpected(std::move(rows.error()));
+    co_return Result<void>();
+}
+
+} // namespace npcchat

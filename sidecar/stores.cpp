@@ -1,0 +1,40 @@
+#include "stores.hpp"
+
+#include "db/migrations.hpp"
+#include "db/postgres.hpp"
+#include "db/sqlite.hpp"
+#include "session/redis_session_store.hpp"
+#include "session/sql_session_store.hpp"
+
+namespace npcchat {
+
+StoreBackends::~StoreBackends() = default;
+
+std::expected<std::unique_ptr<StoreBackends>, std::string> StoreBackends::open(const Config& config) {
+    std::unique_ptr<StoreBackends> backends(new StoreBackends(config));
+    if (config.sqlite_path.empty()) return backends;
+    auto handle = db::open_sqlite(config.sqlite_path);
+    if (!handle) return std::unexpected(std::move(handle.error()));
+    backends->sqlite_ = std::make_shared<db::Sqlite>(std::move(*handle), config.store_timeout);
+    return backends;
+}
+
+Stores::Stores(Executor executor, StoreBackends& backends) {
+    const Config& config = backends.config_;
+    database_ = backends.sqlite_;
+    if (!database_) {
+        database_ = std::make_shared<db::Postgres>(executor, config.postgres_url, backends.connector_,
+                                                   config.store_timeout);
+    }
+    catalog_ = std::make_unique<Catalog>(*database_);
+    if (config.redis) {
+        redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
+        sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());
+    } else {
+        sessions_ = std::make_unique<SqlSessionStore>(*database_, config.chat_ttl.count());
+    }
+}
+
+Stores::~Stores() = default;
+
+} // namespace npcchat

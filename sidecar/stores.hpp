@@ -1,0 +1,45 @@
+// The stores of one event loop, as the configuration names them.
+#pragma once
+
+#include "catalog/catalog.hpp"
+#include "config/config.hpp"
+#include "db/database.hpp"
+#include "io/redis.hpp"
+#include "io/worker.hpp"
+#include "session/session_store.hpp"
+
+#include <memory>
+
+namespace npcchat {
+
+// Shared by the loops: SQLite's one connection, and the thread that connects to PostgreSQL.
+class StoreBackends {
+  public:
+    // The error is for the operator.
+    static std::expected<std::unique_ptr<StoreBackends>, std::string> open(const Config& config);
+    ~StoreBackends();
+
+  private:
+    friend class Stores;
+    explicit StoreBackends(const Config& config) : config_(config), connector_(64) {}
+    const Config& config_;
+    Worker connector_;
+    std::shared_ptr<db::Database> sqlite_; // null where the catalog is on PostgreSQL
+};
+
+class Stores {
+  public:
+    Stores(Executor executor, StoreBackends& backends);
+    ~Stores();
+
+    Catalog& catalog() { return *catalog_; }
+    SessionStore& sessions() { return *sessions_; }
+
+  private:
+    std::shared_ptr<db::Database> database_;
+    std::unique_ptr<Redis> redis_;
+    std::unique_ptr<Catalog> catalog_;
+    std::unique_ptr<SessionStore> sessions_;
+};
+
+} // namespace npcchat
