@@ -10,9 +10,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/rate_policy.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -25,7 +23,7 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using boost::system::error_code;
 
-using Stream = beast::basic_stream<asio::generic::stream_protocol, Executor, beast::unlimited_rate_policy>;
+using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 using Parser = http::request_parser<http::string_body>;
 using HttpMessage = http::request<http::string_body>;
 
@@ -34,6 +32,8 @@ constexpr std::size_t kMaxHeader = 64 * 1024;
 constexpr auto kIdle = std::chrono::seconds(180);
 constexpr auto kReadBody = std::chrono::seconds(60);
 constexpr auto kWrite = std::chrono::seconds(60);
+// How late a deadline may be noticed: one timer for all connections costs less than one each.
+constexpr auto kSweep = std::chrono::seconds(5);
 
 std::string_view view(beast::string_view text) {
     return {text.data(), text.size()};
@@ -75,12 +75,12 @@ std::string head_of(const Response& response, const Request& request, bool keep_
     std::string head = fmt::format("HTTP/1.1 {} {}\r\nServer: npcchat\r\n", response.status,
                                    reason_phrase(response.status));
     if (response.status != 204) {
-        fmt::format_to(std::back_inserter(head), "Content-Type: {}\r\nContent-Length: {}\r\n", response.content_type,
-                       response.body.size());
+        head.append("Content-Type: ").append(response.content_type);
+        head.append("\r\nContent-Length: ").append(std::to_string(response.body.size())).append("\r\n");
     }
-    fmt::format_to(std::back_inserter(head), "X-Request-Id: {}\r\n", request.request_id);
+    head.append("X-Request-Id: ").append(request.request_id).append("\r\n");
     for (const auto& [name, value] : response.headers) {
-        fmt::format_to(std::back_inserter(head), "{}: {}\r\n", name, value);
+        head.append(name).append(": ").append(value).append("\r\n");
     }
     head += keep_alive ? "\r\n" : "Connection: close\r\n\r\n";
     return head;
@@ -91,14 +91,19 @@ std::string head_of(const Response& response, const Request& request, bool keep_
 class Server::Connection {
   public:
     Connection(Executor executor, int fd, int family, std::span<const Route> routes)
-        : stream_(executor), routes_(routes) {
+        : socket_(executor), routes_(routes) {
         error_code error;
-        stream_.socket().assign(asio::generic::stream_protocol(family, 0), fd, error);
+        socket_.assign(asio::generic::stream_protocol(family, 0), fd, error);
     }
 
     std::span<const Route> routes() const { return routes_; }
     bool is_idle() const { return idle_; }
-    void close() { stream_.cancel(); }
+    bool is_late(Clock::time_point now) const { return now > deadline_; }
+    // Ends what is being waited for.
+    void cancel() {
+        error_code ignored;
+        socket_.cancel(ignored);
+    }
 
     // False where the connection has ended, or what came is no HTTP: the answer to that is in `refused`.
     Task<bool> read(std::size_t max_body, Response& refused) {
@@ -107,14 +112,14 @@ class Server::Connection {
         parser_->body_limit(max_body);
         error_code error;
         idle_ = true;
-        stream_.expires_after(kIdle);
-        co_await http::async_read_header(stream_, buffer_, *parser_, asio::redirect_error(use_task, error));
+        deadline_ = Clock::now() + kIdle;
+        co_await http::async_read_header(socket_, buffer_, *parser_, asio::redirect_error(use_task, error));
         idle_ = false;
         if (!error && !parser_->is_done()) {
-            stream_.expires_after(kReadBody);
-            co_await http::async_read(stream_, buffer_, *parser_, asio::redirect_error(use_task, error));
+            deadline_ = Clock::now() + kReadBody;
+            co_await http::async_read(socket_, buffer_, *parser_, asio::redirect_error(use_task, error));
         }
-        stream_.expires_never();
+        deadline_ = Clock::time_point::max();
         if (error == http::error::body_limit) {
             refused = error_response(Error{413, "The body is too large", 0, {}});
         } else if (error && error.category() == http::make_error_code(http::error::bad_target).category() &&
@@ -133,21 +138,25 @@ class Server::Connection {
         const std::array<asio::const_buffer, 2> parts = {
             asio::buffer(head), has_body ? asio::buffer(response.body) : asio::const_buffer()};
         error_code error;
-        stream_.expires_after(kWrite);
-        co_await asio::async_write(stream_, parts, asio::redirect_error(use_task, error));
-        stream_.expires_never();
+        deadline_ = Clock::now() + kWrite;
+        co_await asio::async_write(socket_, parts, asio::redirect_error(use_task, error));
+        deadline_ = Clock::time_point::max();
         co_return keep_alive && !error;
     }
 
   private:
-    Stream stream_;
+    Socket socket_;
+    Clock::time_point deadline_ = Clock::time_point::max(); // of what is being waited for
     std::span<const Route> routes_;
     beast::flat_buffer buffer_;
     std::optional<Parser> parser_; // one a message
     bool idle_ = true;
 };
 
-Server::Server(Executor executor, Services& services) : executor_(executor), services_(services) {}
+Server::Server(Executor executor, Services& services)
+    : executor_(executor), services_(services), sweep_timer_(executor) {
+    spawn(executor_, "connection sweep", [this] { return cancel_late(); });
+}
 Server::~Server() = default;
 
 void Server::adopt(int fd, int family, std::span<const Route> routes) {
@@ -158,7 +167,18 @@ void Server::adopt(int fd, int family, std::span<const Route> routes) {
 void Server::drain() {
     draining_ = true;
     for (Connection* connection : connections_) {
-        if (connection->is_idle()) connection->close();
+        if (connection->is_idle()) connection->cancel();
+    }
+}
+
+Task<void> Server::cancel_late() {
+    for (;;) {
+        sweep_timer_.expires_after(kSweep);
+        co_await sweep_timer_.async_wait(use_task);
+        const auto now = Clock::now();
+        for (Connection* connection : connections_) {
+            if (connection->is_late(now)) connection->cancel();
+        }
     }
 }
 

@@ -31,6 +31,7 @@ class Server {
   private:
     class Connection;
 
+    Task<void> cancel_late();
     Task<void> serve(std::shared_ptr<Connection> connection);
     Task<Response> answer(std::span<const Route> routes, Request& request);
 
@@ -39,6 +40,7 @@ class Server {
     std::list<Connection*> connections_;
     std::atomic<std::size_t> busy_ = 0;
     bool draining_ = false;
+    Timer sweep_timer_;
 };
 
 // Index of a route in the metrics: its place in the table of public routes, or the last index.

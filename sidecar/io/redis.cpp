@@ -29,10 +29,17 @@ struct ReaderFree {
 };
 
 // The request form of the protocol: an array of bulk strings (https://redis.io/docs/reference/protocol-spec).
+void append_length(std::string& out, char kind, std::size_t length) {
+    std::array<char, 24> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), length).ptr;
+    out.push_back(kind);
+    out.append(digits.data(), end).append("\r\n");
+}
+
 void append_command(std::string& out, const std::vector<std::string_view>& args) {
-    fmt::format_to(std::back_inserter(out), "*{}\r\n", args.size());
+    append_length(out, '*', args.size());
     for (const std::string_view arg : args) {
-        fmt::format_to(std::back_inserter(out), "${}\r\n", arg.size());
+        append_length(out, '$', arg.size());
         out.append(arg).append("\r\n");
     }
 }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 // The page loads its own files and the document, and nothing else.
-constexpr const char* kDocsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+constexpr const char* kDocsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; "
                                     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
                                     "form-action 'none'; frame-ancestors 'none'";
 constexpr auto kReadyFor = std::chrono::seconds(1);
@@ -98,7 +98,7 @@ Task<Result<Response>> readyz(Services& services, Request&) {
         const auto sessions = co_await services.sessions.ping();
         last = Readiness{Clock::now(), catalog.has_value(), sessions.has_value()};
     }
-    if (last.catalog && last.sessions) co_return json_response(R"({"status": "ready"})");
+    if (last.catalog && last.sessions) co_return json_response(R"({"status": "ok"})");
     const std::string_view down = last.catalog ? "sessions" : last.sessions ? "catalog" : "catalog, sessions";
     co_return fail(503, fmt::format("Not ready, these stores do not answer: {}", down), 1);
 }

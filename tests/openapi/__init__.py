@@ -1,0 +1,1 @@
+"""Holds docs/openapi.yaml against OpenAPI itself, and the running server against docs/openapi.yaml."""
