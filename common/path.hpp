@@ -1,6 +1,8 @@
 // Request paths, on which nginx and the sidecar must agree: what a canonical one is, and how it is decoded.
 #pragma once
 
+#include "common/slice.hpp"
+
 #include <cstddef>
 #include <string_view>
 
@@ -37,7 +39,7 @@ constexpr bool is_canonical_path(std::string_view path) noexcept {
     std::size_t segment = 1;
     for (std::size_t i = 1; i <= path.size(); ++i) {
         if (i == path.size() || path[i] == '/') {
-            std::string_view text = path.substr(segment, i - segment);
+            std::string_view text = slice(path, segment, i - segment);
             if (text == "." || text == ".." || (text.empty() && i != path.size())) return false;
             segment = i + 1;
             continue;
@@ -75,7 +77,7 @@ constexpr std::size_t percent_decode(std::string_view text, char* out) noexcept 
 
 /// The path of a request target in origin form: what stands before `?`.
 constexpr std::string_view target_path(std::string_view target) noexcept {
-    return target.substr(0, target.find('?'));
+    return slice(target, 0, target.find('?'));
 }
 
 } // namespace npcchat

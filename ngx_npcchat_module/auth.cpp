@@ -23,9 +23,7 @@ ngx_int_t authenticate(ngx_http_request_t* r, RequestContext* ctx) noexcept {
         ctx->auth = Auth::none;
         return NGX_OK;
     }
-    auto digest = sha256(authorization.key);
-    if (!digest) return NGX_ERROR;
-    ctx->digest = *digest;
+    ctx->digest = sha256(authorization.key);
 
     CachedIdentity cached;
     CacheAnswer answer = key_cache_get(*key_zone(main_conf(r)), ctx->digest, false, cached);

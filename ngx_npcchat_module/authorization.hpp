@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/protocol.hpp"
+#include "common/slice.hpp"
 
 #include <string_view>
 
@@ -38,7 +39,7 @@ constexpr Authorization parse_authorization(std::string_view value) noexcept {
     }
 
     std::size_t begin = value.find_first_not_of(' ', space);
-    std::string_view key = begin == std::string_view::npos ? std::string_view{} : value.substr(begin);
+    std::string_view key = begin == std::string_view::npos ? std::string_view{} : slice(value, begin);
     return {true, is_key(key) ? key : std::string_view{}};
 }
 

@@ -11,8 +11,7 @@ using Digest = std::array<unsigned char, 32>;
 
 inline constexpr std::size_t digest_hex_size = 64;
 
-/// Nothing where OpenSSL cannot. Not thread-safe: for nginx's event loop.
-std::optional<Digest> sha256(std::string_view text) noexcept;
+Digest sha256(std::string_view text) noexcept;
 
 /// `digest_hex_size` lower-case characters, without a NUL.
 void write_hex(const Digest& digest, char* out) noexcept;

@@ -30,7 +30,7 @@ ngx_str_t* raw_argument(ngx_conf_t* cf, ngx_uint_t i) noexcept {
 /// What follows `name` (with its `=`) in an argument.
 std::optional<std::string_view> value_of(std::string_view argument, std::string_view name) noexcept {
     if (!argument.starts_with(name)) return std::nullopt;
-    return argument.substr(name.size());
+    return slice(argument, name.size());
 }
 
 struct ZoneName {
@@ -41,9 +41,9 @@ struct ZoneName {
 /// `NAME:SIZE`.
 std::optional<ZoneName> parse_zone(ngx_conf_t* cf, std::string_view text) noexcept {
     std::size_t colon = text.find(':');
-    std::string_view name = text.substr(0, colon);
+    std::string_view name = slice(text, 0, colon);
     ngx_str_t size_text =
-        ngx_text(colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1));
+        ngx_text(colon == std::string_view::npos ? std::string_view{} : slice(text, colon + 1));
     ssize_t size = size_text.len != 0 ? ngx_parse_size(&size_text) : ssize_t{NGX_ERROR};
 
     if (name.empty() || size == NGX_ERROR) {
@@ -106,7 +106,7 @@ char* zone_missing(ngx_conf_t* cf, const char* example) noexcept {
 std::int64_t parse_rate(std::string_view text) noexcept {
     std::int64_t seconds = text.ends_with("r/s") ? 1 : text.ends_with("r/m") ? 60 : 0;
     if (seconds == 0) return -1;
-    auto requests = parse_count(text.substr(0, text.size() - 3));
+    auto requests = parse_count(slice(text, 0, text.size() - 3));
     return requests ? limit_rate(*requests, seconds) : -1;
 }
 

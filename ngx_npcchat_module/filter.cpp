@@ -14,8 +14,8 @@ void revoke_keys(ngx_http_request_t* r, std::string_view list) noexcept {
 
     while (!list.empty()) {
         std::size_t end = list.find(',');
-        std::string_view text = list.substr(0, end);
-        list = end == std::string_view::npos ? std::string_view{} : list.substr(end + 1);
+        std::string_view text = slice(list, 0, end);
+        list = end == std::string_view::npos ? std::string_view{} : slice(list, end + 1);
         while (text.starts_with(' '))
             text.remove_prefix(1);
         while (text.ends_with(' '))
@@ -36,11 +36,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
 
     for_each_header(r->headers_out.headers, [r](ngx_table_elt_t& header) {
         if (header.hash == 0 || !is_reserved_header(header)) return true;
-        constexpr std::string_view revoke = protocol::revoke_header;
-        if (header.key.len == revoke.size() &&
-            ngx_strncasecmp(header.key.data, ngx_text(revoke).data, revoke.size()) == 0) {
-            revoke_keys(r, view(header.value));
-        }
+        if (has_name(header, protocol::revoke_header)) revoke_keys(r, view(header.value));
         header.hash = 0;
         return true;
     });

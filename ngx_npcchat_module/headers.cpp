@@ -7,17 +7,12 @@ namespace npcchat {
 
 namespace {
 
-bool same_name(const ngx_table_elt_t& header, std::string_view name) noexcept {
-    return header.key.len == name.size() &&
-           ngx_strncasecmp(header.key.data, ngx_text(name).data, name.size()) == 0;
-}
-
 bool is_our_authorization(const ngx_table_elt_t& header) noexcept {
-    return same_name(header, "Authorization") && parse_authorization(view(header.value)).ours;
+    return has_name(header, "Authorization") && parse_authorization(view(header.value)).ours;
 }
 
 bool is_request_id_header(const ngx_table_elt_t& header) noexcept {
-    return same_name(header, protocol::request_id_header);
+    return has_name(header, protocol::request_id_header);
 }
 
 ngx_int_t push_user(ngx_http_request_t* r, const Identity& identity) noexcept {
@@ -27,13 +22,12 @@ ngx_int_t push_user(ngx_http_request_t* r, const Identity& identity) noexcept {
     u_char* end = ngx_sprintf(value, "%L:%V%Z", identity.id, &name);
 
     ngx_list_t& list = r->headers_in.headers;
-    if (push_header(list, protocol::user_header, {static_cast<std::size_t>(end - value) - 1, value}) !=
-            NGX_OK ||
-        push_header(list, protocol::role_header, ngx_text(role_name(identity.role))) != NGX_OK) {
+    if (push_header(list, header::user, {static_cast<std::size_t>(end - value) - 1, value}) != NGX_OK ||
+        push_header(list, header::role, ngx_text(role_name(identity.role))) != NGX_OK) {
         return NGX_ERROR;
     }
     if (identity.plan.empty()) return NGX_OK;
-    return push_header(list, protocol::plan_header, ngx_text(identity.plan));
+    return push_header(list, header::plan, ngx_text(identity.plan));
 }
 
 ngx_int_t push_edge_report(ngx_http_request_t* r) noexcept {
@@ -42,21 +36,25 @@ ngx_int_t push_edge_report(ngx_http_request_t* r) noexcept {
     if (value == nullptr) return NGX_ERROR;
     u_char* end = write_counters(key_zone_counters(*key_zone(mcf)), value);
     *end = '\0';
-    return push_header(r->headers_in.headers, protocol::edge_header,
-                       {static_cast<std::size_t>(end - value), value});
+    return push_header(r->headers_in.headers, header::edge, {static_cast<std::size_t>(end - value), value});
 }
 
 ngx_int_t replace_request_id(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
     if (!ctx->own_request_id) return NGX_OK;
     if (remove_headers(r->headers_in.headers, is_request_id_header) != NGX_OK) return NGX_ERROR;
-    return push_header(r->headers_in.headers, protocol::request_id_header, ctx->request_id);
+    return push_header(r->headers_in.headers, header::request_id, ctx->request_id);
 }
 
 } // namespace
 
+bool has_name(const ngx_table_elt_t& header, std::string_view name) noexcept {
+    return header.key.len == name.size() &&
+           ngx_strncasecmp(header.key.data, ngx_text(name).data, name.size()) == 0;
+}
+
 bool is_reserved_header(const ngx_table_elt_t& header) noexcept {
     constexpr std::size_t size = protocol::header_prefix.size();
-    return header.key.len >= size &&
+    return header.key.len >= size && (header.key.data[0] | 0x20) == 'x' &&
            ngx_strncasecmp(header.key.data, ngx_text(protocol::header_prefix).data, size) == 0;
 }
 
@@ -113,17 +111,15 @@ ngx_int_t remove_headers(ngx_list_t& list, bool (*chosen)(const ngx_table_elt_t&
     return NGX_OK;
 }
 
-ngx_int_t push_header(ngx_list_t& list, std::string_view name, ngx_str_t value) noexcept {
-    u_char* lowcase = pool_array<u_char>(list.pool, name.size());
-    if (lowcase == nullptr) return NGX_ERROR;
+ngx_int_t push_header(ngx_list_t& list, const HeaderName& name, ngx_str_t value) noexcept {
     auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
     if (header == nullptr) return NGX_ERROR;
 
     *header = {};
-    header->key = ngx_text(name);
+    header->key = name.name();
     header->value = value;
-    header->lowcase_key = lowcase;
-    header->hash = ngx_hash_strlow(lowcase, header->key.data, name.size());
+    header->lowcase_key = name.lowcase();
+    header->hash = name.hash();
     return NGX_OK;
 }
 
@@ -138,13 +134,13 @@ ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexce
 
     ctx->headers_set = true;
     if (replace_request_id(r, ctx) != NGX_OK ||
-        push_header(list, protocol::secret_header, main_conf(r)->secret) != NGX_OK ||
-        push_header(list, protocol::address_header, r->connection->addr_text) != NGX_OK) {
+        push_header(list, header::secret, main_conf(r)->secret) != NGX_OK ||
+        push_header(list, header::address, r->connection->addr_text) != NGX_OK) {
         return NGX_ERROR;
     }
     const LocationConf* lcf = location_conf(r);
     if (ctx->known() && lcf->mode != mode_open && push_user(r, ctx->identity) != NGX_OK) return NGX_ERROR;
-    if (ctx->path_user.len != 0 && push_header(list, protocol::path_user_header, ctx->path_user) != NGX_OK) {
+    if (ctx->path_user.len != 0 && push_header(list, header::path_user, ctx->path_user) != NGX_OK) {
         return NGX_ERROR;
     }
     return lcf->edge_report ? push_edge_report(r) : NGX_OK;

@@ -5,6 +5,39 @@
 
 namespace npcchat {
 
+/// The name of a header that is set, with what nginx keeps of it worked out beforehand.
+class HeaderName {
+  public:
+    consteval explicit HeaderName(std::string_view name) : name_(name) {
+        for (char c : name) {
+            lowcase_[size_++] = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+            hash_ = ngx_hash(hash_, static_cast<u_char>(lowcase_[size_ - 1]));
+        }
+    }
+
+    ngx_str_t name() const noexcept { return ngx_text(name_); }
+    u_char* lowcase() const noexcept { return ngx_text({lowcase_, size_}).data; }
+    ngx_uint_t hash() const noexcept { return hash_; }
+
+  private:
+    std::string_view name_;
+    char lowcase_[32] = {};
+    std::size_t size_ = 0;
+    ngx_uint_t hash_ = 0;
+};
+
+namespace header {
+inline constexpr HeaderName secret{protocol::secret_header};
+inline constexpr HeaderName user{protocol::user_header};
+inline constexpr HeaderName role{protocol::role_header};
+inline constexpr HeaderName plan{protocol::plan_header};
+inline constexpr HeaderName address{protocol::address_header};
+inline constexpr HeaderName path_user{protocol::path_user_header};
+inline constexpr HeaderName edge{protocol::edge_header};
+inline constexpr HeaderName key{protocol::key_header};
+inline constexpr HeaderName request_id{protocol::request_id_header};
+} // namespace header
+
 /// Begins with `X-Npcchat-`, in any case.
 bool is_reserved_header(const ngx_table_elt_t& header) noexcept;
 
@@ -12,8 +45,11 @@ bool is_reserved_header(const ngx_table_elt_t& header) noexcept;
 /// points to them (`headers_in.host`). NGX_OK or NGX_ERROR.
 ngx_int_t remove_headers(ngx_list_t& list, bool (*chosen)(const ngx_table_elt_t&)) noexcept;
 
-/// Adds a header; `name` and `value` must live as long as the request. NGX_OK or NGX_ERROR.
-ngx_int_t push_header(ngx_list_t& list, std::string_view name, ngx_str_t value) noexcept;
+/// Whether a header has this name, in any case.
+bool has_name(const ngx_table_elt_t& header, std::string_view name) noexcept;
+
+/// Adds a header to a request; `value` must live as long as the request. NGX_OK or NGX_ERROR.
+ngx_int_t push_header(ngx_list_t& list, const HeaderName& name, ngx_str_t value) noexcept;
 
 /// Sets what the sidecar is told of a request, and takes the client's key away. NGX_OK or NGX_ERROR.
 ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexcept;

@@ -3,6 +3,7 @@
 
 #include "common/path.hpp"
 #include "common/protocol.hpp"
+#include "common/slice.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -67,8 +68,8 @@ constexpr std::optional<Identity> parse_identity(std::string_view user, std::str
     std::size_t colon = user.find(':');
     if (colon == std::string_view::npos) return std::nullopt;
 
-    std::string_view name = user.substr(colon + 1);
-    auto id = parse_id(user.substr(0, colon));
+    std::string_view name = slice(user, colon + 1);
+    auto id = parse_id(slice(user, 0, colon));
     auto known_role = parse_role(role);
     if (!id || !known_role || !is_name(name) || !is_plan(plan)) return std::nullopt;
     return Identity{*id, *known_role, name, plan};

@@ -27,10 +27,7 @@ LookupAnswer read_answer(ngx_list_t& headers) noexcept {
 
     for_each_header(headers, [&](ngx_table_elt_t& header) {
         for (const auto& [name, value] : wanted) {
-            if (header.key.len == name.size() &&
-                ngx_strncasecmp(header.key.data, ngx_text(name).data, name.size()) == 0) {
-                value = view(header.value);
-            }
+            if (has_name(header, name)) value = view(header.value);
         }
         return true;
     });
@@ -97,11 +94,11 @@ ngx_int_t set_lookup_headers(ngx_http_request_t* r, ngx_http_request_t* sr,
     write_hex(ctx->digest, hex);
     hex[digest_hex_size] = '\0';
 
-    if (push_header(list, protocol::secret_header, main_conf(r)->secret) != NGX_OK ||
-        push_header(list, protocol::key_header, ngx_text({hex, digest_hex_size})) != NGX_OK) {
+    if (push_header(list, header::secret, main_conf(r)->secret) != NGX_OK ||
+        push_header(list, header::key, ngx_text({hex, digest_hex_size})) != NGX_OK) {
         return NGX_ERROR;
     }
-    return push_header(list, protocol::request_id_header, ctx->request_id);
+    return push_header(list, header::request_id, ctx->request_id);
 }
 
 } // namespace

@@ -14,14 +14,9 @@ ngx_int_t set_path_user(ngx_http_request_t* r, RequestContext* ctx, std::string_
     if (lower == nullptr || value == nullptr) return NGX_ERROR;
     ngx_strlow(lower, ngx_text(user).data, user.size());
 
-    auto digest = sha256(user);
-    auto lower_digest = sha256({reinterpret_cast<char*>(lower), user.size()});
-    ngx_memzero(lower, user.size());
-    if (!digest || !lower_digest) return NGX_ERROR;
-
-    write_hex(*digest, value);
+    write_hex(sha256(user), value);
     value[digest_hex_size] = ' ';
-    write_hex(*lower_digest, value + digest_hex_size + 1);
+    write_hex(sha256({reinterpret_cast<char*>(lower), user.size()}), value + digest_hex_size + 1);
     value[2 * digest_hex_size + 1] = '\0';
     ctx->path_user = ngx_text({value, 2 * digest_hex_size + 1});
     return NGX_OK;
@@ -79,12 +74,12 @@ ngx_int_t mask_history_user(ngx_http_request_t* r, RequestContext* ctx) noexcept
     auto user = find_history_user(view(r->uri));
     if (!user) return NGX_OK;
     if (user->single && (r->method == NGX_HTTP_GET || r->method == NGX_HTTP_HEAD) &&
-        set_path_user(r, ctx, view(r->uri).substr(user->begin, user->size)) != NGX_OK) {
+        set_path_user(r, ctx, slice(view(r->uri), user->begin, user->size)) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    std::string_view front = view(r->uri).substr(0, user->begin);
-    std::string_view back = view(r->uri).substr(user->begin + user->size);
+    std::string_view front = slice(view(r->uri), 0, user->begin);
+    std::string_view back = slice(view(r->uri), user->begin + user->size);
     std::size_t size = front.size() + protocol::masked_segment.size() + back.size();
     char* uri = pool_array<char>(r->pool, size);
     if (uri == nullptr) return NGX_ERROR;

@@ -1,6 +1,8 @@
 // Keys in paths: where they are, and how a path looks without them.
 #pragma once
 
+#include "common/slice.hpp"
+
 #include <cstddef>
 #include <optional>
 #include <string_view>
@@ -30,7 +32,7 @@ constexpr std::optional<HistoryUser> find_history_user(std::string_view path) no
 
     std::size_t slash = path.rfind('/');
     if (slash <= front.size()) return std::nullopt;
-    std::string_view user = path.substr(front.size(), slash - front.size());
+    std::string_view user = slice(path, front.size(), slash - front.size());
     return HistoryUser{front.size(), user.size(), user.find('/') == std::string_view::npos};
 }
 
@@ -75,7 +77,7 @@ constexpr std::size_t mask_keys(std::string_view text, char* out, std::size_t ro
             text.remove_prefix(1);
             continue;
         }
-        std::string_view kept = text.substr(0, text[0] == 'n' ? 4 : 5);
+        std::string_view kept = slice(text, 0, text[0] == 'n' ? 4 : 5);
         for (char c : kept) {
             if (written < room) out[written++] = c;
         }

@@ -1,6 +1,8 @@
 // The part of a user's plan that the edge enforces.
 #pragma once
 
+#include "common/slice.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -33,11 +35,11 @@ constexpr Plan parse_plan(std::string_view text) noexcept {
     Plan plan;
     while (!text.empty()) {
         std::size_t end = text.find(';');
-        std::string_view part = text.substr(0, end);
-        text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+        std::string_view part = slice(text, 0, end);
+        text = end == std::string_view::npos ? std::string_view{} : slice(text, end + 1);
 
-        if (part.starts_with("rpm=")) plan.rpm = parse_count(part.substr(4));
-        if (part.starts_with("burst=")) plan.burst = parse_count(part.substr(6));
+        if (part.starts_with("rpm=")) plan.rpm = parse_count(slice(part, 4));
+        if (part.starts_with("burst=")) plan.burst = parse_count(slice(part, 6));
     }
     return plan;
 }

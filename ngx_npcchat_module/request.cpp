@@ -38,9 +38,7 @@ ngx_int_t take_request_id(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     const ngx_table_elt_t* found = nullptr;
     bool usable = true;
     for_each_header(r->headers_in.headers, [&](ngx_table_elt_t& header) {
-        constexpr std::string_view name = protocol::request_id_header;
-        if (header.key.len == name.size() &&
-            ngx_strncasecmp(header.key.data, ngx_text(name).data, name.size()) == 0) {
+        if (has_name(header, protocol::request_id_header)) {
             usable = found == nullptr;
             found = &header;
         }

@@ -11,6 +11,11 @@ Millis now_ms() {
     return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
+Millis steady_ms() {
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
 std::string rfc3339(Millis time) {
     const auto seconds = static_cast<std::time_t>(time / 1000);
     std::tm parts{};

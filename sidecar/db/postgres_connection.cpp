@@ -72,7 +72,7 @@ std::expected<PostgresConnection::Opened, std::string> PostgresConnection::open(
     if (PQresultStatus(clock.get()) != PGRES_TUPLES_OK) {
         return std::unexpected(std::string(PQerrorMessage(handle->get())));
     }
-    const Millis offset = to_integer(std::string(PQgetvalue(clock.get(), 0, 0))) - now_ms();
+    const Millis offset = to_integer(std::string(PQgetvalue(clock.get(), 0, 0))) - steady_ms();
     PQsetnonblocking(handle->get(), 1);
     if (PQenterPipelineMode(handle->get()) != 1) return std::unexpected("pipeline mode was refused");
     return Opened{std::move(*handle), offset};
@@ -115,7 +115,7 @@ bool PostgresConnection::send_batch(const std::vector<Statement>& batch, Clock::
     if (!is_read(batch)) {
         // A frozen server runs what lies in its socket's buffer when it wakes, long after we gave up.
         const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-        if (!send({kGuard, {now_ms() + clock_offset_ + left}})) return false;
+        if (!send({kGuard, {steady_ms() + clock_offset_ + left}})) return false;
         is_query_.push_back(false);
     }
     for (const Statement& statement : batch) {

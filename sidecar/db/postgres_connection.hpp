@@ -28,7 +28,7 @@ class PostgresConnection {
     // What `open` gives back and the constructor takes; made on another thread.
     struct Opened {
         PgHandle handle;
-        Millis clock_offset = 0; // server's clock minus ours
+        Millis clock_offset = 0; // server's clock minus our steady one
     };
     // Opens, selects our schema, reads the server's clock.
     static std::expected<Opened, std::string> open(const std::string& url);

@@ -44,14 +44,22 @@ std::string_view header(const HttpMessage& message, std::string_view name) {
     return found == message.end() ? std::string_view() : view(found->value());
 }
 
+// One pass over the headers, for each is looked for by name in few requests only.
 void believe_edge(Request& request, const HttpMessage& message) {
+    std::string_view user, role;
+    for (const auto& field : message) {
+        const std::string_view name = view(field.name_string());
+        if (!name.starts_with(protocol::header_prefix)) continue;
+        const std::string_view value = view(field.value());
+        if (name == protocol::user_header) user = value;
+        else if (name == protocol::role_header) role = value;
+        else if (name == protocol::address_header) request.client_address = value;
+        else if (name == protocol::path_user_header) request.path_user = value;
+        else if (name == protocol::edge_header) request.edge_report = value;
+        else if (name == protocol::key_header) request.key_digest = value;
+    }
     request.from_edge = true;
-    request.identity =
-        parse_identity(header(message, protocol::user_header), header(message, protocol::role_header));
-    request.client_address = header(message, protocol::address_header);
-    request.path_user = header(message, protocol::path_user_header);
-    request.edge_report = header(message, protocol::edge_header);
-    request.key_digest = header(message, protocol::key_header);
+    request.identity = parse_identity(user, role);
 }
 
 // The views point into `message`.

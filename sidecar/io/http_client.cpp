@@ -16,6 +16,8 @@ constexpr std::size_t kMaxBody = 16UL * 1024 * 1024;
 // libcurl scans a list of the host's connections for every request: several handles keep the lists short.
 constexpr std::size_t kShards = 12;
 constexpr long kMaxKeptConnections = 256; // a shard
+// How late a missing first byte may be noticed: one timer for all transfers costs less than one each.
+constexpr auto kSweep = std::chrono::milliseconds(100);
 
 struct EasyCleanup {
     void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
@@ -45,6 +47,7 @@ class HttpClient::Shard {
 
     std::size_t in_flight() const { return in_flight_; }
     Task<Outcome> post(HttpRequest request);
+    void end_late(Clock::time_point now);
 
   private:
     using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
@@ -57,12 +60,11 @@ class HttpClient::Shard {
         bool writing = false;
     };
     struct Transfer {
-        explicit Transfer(Executor executor) : first_byte_timer(executor) {}
         HttpRequest request;
         HttpResponse response;
         std::unique_ptr<CURL, EasyCleanup> easy;
         std::unique_ptr<curl_slist, SlistFree> headers;
-        Timer first_byte_timer;
+        Clock::time_point first_byte_by;
         bool begun = false; // the response has
         bool too_large = false;
         Resume<Outcome> resume;
@@ -79,10 +81,17 @@ class HttpClient::Shard {
     void watch(const std::shared_ptr<Socket>& socket);
     void act(curl_socket_t fd, int events);
     void collect_finished();
+    void wake_soon();
+    void arm_timer();
 
     Executor executor_;
     std::shared_ptr<CURLM> multi_;
     Timer timer_;
+    // libcurl moves its next time-out with every transfer, mostly further away: the timer is armed for the
+    // earliest that was wanted, and looks again when it fires.
+    Clock::time_point wanted_at_ = Clock::time_point::max();
+    Clock::time_point armed_for_ = Clock::time_point::max();
+    bool waking_soon_ = false;
     std::size_t in_flight_ = 0;
     std::unordered_map<curl_socket_t, std::shared_ptr<Socket>> sockets_;
     std::unordered_map<CURL*, std::shared_ptr<Transfer>> transfers_;
@@ -116,10 +125,7 @@ std::size_t HttpClient::Shard::on_body(char* data, std::size_t size, std::size_t
 
 std::size_t HttpClient::Shard::on_header(char* data, std::size_t size, std::size_t count, void* user) {
     auto& transfer = *static_cast<Transfer*>(user);
-    if (!transfer.begun) {
-        transfer.begun = true;
-        transfer.first_byte_timer.cancel();
-    }
+    transfer.begun = true;
     const std::string_view line(data, size * count);
     constexpr std::string_view kRetryAfter = "retry-after:";
     const bool matches = line.size() > kRetryAfter.size() &&
@@ -136,16 +142,36 @@ std::size_t HttpClient::Shard::on_header(char* data, std::size_t size, std::size
 
 int HttpClient::Shard::on_timer(CURLM*, long timeout_ms, void* user) {
     auto* self = static_cast<Shard*>(user);
-    if (timeout_ms < 0) {
-        self->timer_.cancel();
-        return 0;
+    self->wanted_at_ = Clock::time_point::max();
+    if (timeout_ms == 0) {
+        self->wake_soon();
+    } else if (timeout_ms > 0) {
+        self->wanted_at_ = Clock::now() + std::chrono::milliseconds(timeout_ms);
+        self->arm_timer();
     }
-    // Also for 0: libcurl must not be called from within its callback.
-    self->timer_.expires_after(std::chrono::milliseconds(timeout_ms));
-    self->timer_.async_wait([self](error_code error) {
-        if (!error) self->act(CURL_SOCKET_TIMEOUT, 0);
-    });
     return 0;
+}
+
+// libcurl must not be called from within its callback.
+void HttpClient::Shard::wake_soon() {
+    if (waking_soon_) return;
+    waking_soon_ = true;
+    asio::post(executor_, [this] {
+        waking_soon_ = false;
+        act(CURL_SOCKET_TIMEOUT, 0);
+    });
+}
+
+void HttpClient::Shard::arm_timer() {
+    if (wanted_at_ >= armed_for_) return;
+    armed_for_ = wanted_at_;
+    timer_.expires_at(armed_for_);
+    timer_.async_wait([this](error_code error) {
+        if (error) return;
+        armed_for_ = Clock::time_point::max();
+        if (wanted_at_ <= Clock::now()) act(CURL_SOCKET_TIMEOUT, 0);
+        arm_timer();
+    });
 }
 
 int HttpClient::Shard::on_socket(CURL*, curl_socket_t fd, int what, void* user, void*) {
@@ -242,17 +268,13 @@ void HttpClient::Shard::start(const std::shared_ptr<Transfer>& transfer, Resume<
     prepare(*transfer);
     transfers_.emplace(transfer->easy.get(), transfer);
     ++in_flight_;
-    transfer->first_byte_timer.expires_after(transfer->request.timeouts.first_byte);
-    transfer->first_byte_timer.async_wait([this, transfer](error_code error) {
-        if (!error && !transfer->begun) finish(transfer, std::unexpected(HttpFailure::timed_out));
-    });
+    transfer->first_byte_by = Clock::now() + transfer->request.timeouts.first_byte;
     curl_multi_add_handle(multi_.get(), transfer->easy.get());
 }
 
 void HttpClient::Shard::finish(const std::shared_ptr<Transfer>& transfer, Outcome outcome) {
     if (transfers_.erase(transfer->easy.get()) == 0) return;
     --in_flight_;
-    transfer->first_byte_timer.cancel();
     curl_multi_remove_handle(multi_.get(), transfer->easy.get());
     curl_easy_reset(transfer->easy.get()); // keeps its connection in the multi's pool
     spare_.push_back(std::move(transfer->easy));
@@ -262,14 +284,31 @@ void HttpClient::Shard::finish(const std::shared_ptr<Transfer>& transfer, Outcom
 }
 
 Task<Outcome> HttpClient::Shard::post(HttpRequest request) {
-    auto transfer = std::make_shared<Transfer>(executor_);
+    auto transfer = std::make_shared<Transfer>();
     transfer->request = std::move(request);
     co_return co_await suspend<Outcome>(
         [this, transfer](Resume<Outcome> resume) { start(transfer, std::move(resume)); });
 }
 
-HttpClient::HttpClient(Executor executor) {
+void HttpClient::Shard::end_late(Clock::time_point now) {
+    std::vector<std::shared_ptr<Transfer>> late;
+    for (const auto& [easy, transfer] : transfers_) {
+        if (!transfer->begun && transfer->first_byte_by <= now) late.push_back(transfer);
+    }
+    for (const auto& transfer : late) finish(transfer, std::unexpected(HttpFailure::timed_out));
+}
+
+HttpClient::HttpClient(Executor executor) : sweep_timer_(executor) {
     for (std::size_t i = 0; i < kShards; ++i) shards_.push_back(std::make_unique<Shard>(executor));
+    spawn(executor, "http sweep", [this] { return end_late(); });
+}
+
+Task<void> HttpClient::end_late() {
+    for (;;) {
+        sweep_timer_.expires_after(kSweep);
+        co_await sweep_timer_.async_wait(use_task);
+        for (const auto& shard : shards_) shard->end_late(Clock::now());
+    }
 }
 
 HttpClient::~HttpClient() = default;

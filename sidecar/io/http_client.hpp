@@ -44,7 +44,10 @@ class HttpClient {
 
   private:
     class Shard;
+    Task<void> end_late();
+
     std::vector<std::unique_ptr<Shard>> shards_;
+    Timer sweep_timer_;
 };
 
 } // namespace npcchat

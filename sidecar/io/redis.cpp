@@ -208,7 +208,6 @@ Task<bool> Redis::greet(const std::shared_ptr<Connection>& connection) {
     if (!address_.user.empty()) commands.push_back({"AUTH", address_.user, address_.password});
     else if (!address_.password.empty()) commands.push_back({"AUTH", address_.password});
     if (address_.database != 0) commands.push_back({"SELECT", database});
-    commands.push_back({"TIME"});
     for (const auto& command : commands) {
         const auto reply = co_await exchange(connection, command);
         if (!reply) co_return false;
@@ -216,16 +215,30 @@ Task<bool> Redis::greet(const std::shared_ptr<Connection>& connection) {
             close(connection, reply->text());
             co_return false;
         }
-        if (reply->size() == 2) {
-            clock_offset_ = (*reply)[0].integer() * 1000 + (*reply)[1].integer() / 1000 - now_ms();
-        }
     }
+    co_return co_await read_clock(connection);
+}
+
+Task<bool> Redis::read_clock(const std::shared_ptr<Connection>& connection) {
+    const auto time = co_await exchange(connection, {"TIME"});
+    if (!time) co_return false;
+    if (time->size() != 2) {
+        close(connection, time->text());
+        co_return false;
+    }
+    clock_offset_ = (*time)[0].integer() * 1000 + (*time)[1].integer() / 1000 - steady_ms();
     co_return true;
+}
+
+void Redis::measure_clock() {
+    spawn(executor_, "redis clock", [this, connection = connection_]() -> Task<void> {
+        co_await read_clock(connection);
+    });
 }
 
 std::string Redis::deadline() const {
     const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(limit_).count();
-    return std::to_string(now_ms() + clock_offset_ + limit);
+    return std::to_string(steady_ms() + clock_offset_ + limit);
 }
 
 Task<void> Redis::read_replies(std::shared_ptr<Connection> connection) {

@@ -70,11 +70,15 @@ class Redis {
     // wakes.
     std::string deadline() const;
 
+    // To be called where Redis says that a deadline has passed that should not have: one of the clocks was set.
+    void measure_clock();
+
   private:
     struct Connection;
     struct Pending;
 
     Task<void> keep_connected();
+    Task<bool> read_clock(const std::shared_ptr<Connection>& connection);
     Task<bool> connect(const std::shared_ptr<Connection>& connection);
     Task<bool> greet(const std::shared_ptr<Connection>& connection);
     Task<void> read_replies(std::shared_ptr<Connection> connection);
@@ -88,7 +92,7 @@ class Redis {
     RedisAddress address_;
     Clock::duration limit_;
     std::shared_ptr<Connection> connection_; // nothing while down
-    Millis clock_offset_ = 0;
+    Millis clock_offset_ = 0; // Redis' clock minus our steady one
     Timer retry_timer_;
     bool stopping_ = false;
 };

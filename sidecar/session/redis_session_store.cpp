@@ -1,6 +1,5 @@
 #include "session/redis_session_store.hpp"
 
-#include "base/ids.hpp"
 #include "session/redis_scripts.hpp"
 
 #include <charconv>
@@ -29,13 +28,6 @@ Message decode(std::string_view stored) {
     return message;
 }
 
-Result<void> written(const Result<RedisReply>& reply) {
-    if (!reply) return std::unexpected(reply.error());
-    if (reply->text() == "lost") return lease_was_lost();
-    if (reply->text() != "ok") return store_unavailable(); // late
-    return {};
-}
-
 std::optional<std::string> optional_text(const RedisReply& reply) {
     if (reply.is_nil()) return std::nullopt;
     return std::string(reply.text());
@@ -46,7 +38,7 @@ std::optional<std::string> optional_text(const RedisReply& reply) {
 Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::string> npc_id,
                                                std::size_t max_bytes) {
     OpenChat open;
-    open.lease = Lease{std::move(chat), random_token(12)};
+    open.lease = Lease{std::move(chat), new_lease_token()};
     auto reply = co_await redis_.run(scripts::open(), keys_of(open.lease.chat),
                                      {open.lease.token, std::to_string(kLeaseMillis), redis_.deadline(),
                                       npc_id.value_or("?"), std::to_string(max_bytes)});
@@ -55,6 +47,7 @@ Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::
     const std::string_view status = parts.size() > 0 ? parts[0].text() : "";
     if (status == "busy") co_return chat_is_busy();
     if (status == "npc") co_return chat_has_other_npc();
+    if (status == "late") co_return came_late();
     if (status != "ok" || parts.size() < 4) co_return store_unavailable();
     open.npc_id = optional_text(parts[1]);
     open.memory = parts[2].text();
@@ -78,6 +71,18 @@ Task<Result<void>> RedisSessionStore::commit_memory(const Lease& lease, std::str
         scripts::commit_memory(), keys_of(lease.chat),
         {lease.token, redis_.deadline(), std::to_string(idle_ttl_), std::move(memory), std::to_string(message_count)});
     co_return written(reply);
+}
+
+Result<void> RedisSessionStore::written(const Result<RedisReply>& reply) {
+    if (!reply) return std::unexpected(reply.error());
+    if (reply->text() == "ok") return {};
+    if (reply->text() == "lost") return lease_was_lost();
+    return came_late();
+}
+
+std::unexpected<Error> RedisSessionStore::came_late() {
+    redis_.measure_clock();
+    return store_unavailable();
 }
 
 Task<void> RedisSessionStore::release(const Lease& lease) {
@@ -114,7 +119,7 @@ Task<Result<bool>> RedisSessionStore::import_chat(ChatKey chat, ChatHistory hist
     }
     auto reply = co_await redis_.run(scripts::import_chat(), keys_of(chat), std::move(args));
     if (!reply) co_return std::unexpected(std::move(reply.error()));
-    if (reply->text() == "late") co_return store_unavailable();
+    if (reply->text() == "late") co_return came_late();
     co_return reply->text() == "ok";
 }
 

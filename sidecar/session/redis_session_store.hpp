@@ -29,6 +29,9 @@ class RedisSessionStore final : public SessionStore {
     Task<Result<void>> ping() override;
 
   private:
+    Result<void> written(const Result<RedisReply>& reply);
+    std::unexpected<Error> came_late();
+
     Redis& redis_;
     Millis idle_ttl_;
 };

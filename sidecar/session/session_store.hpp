@@ -88,6 +88,9 @@ class SessionStore {
     virtual Task<Result<void>> ping() = 0;
 };
 
+// A token that no other lease has, of any sidecar.
+std::string new_lease_token();
+
 std::unexpected<Error> chat_is_busy();
 std::unexpected<Error> chat_has_other_npc();
 std::unexpected<Error> lease_was_lost();

@@ -1,7 +1,5 @@
 #include "session/sql_session_store.hpp"
 
-#include "base/ids.hpp"
-
 #include <algorithm>
 
 namespace npcchat {
@@ -105,7 +103,7 @@ db::Statement insert_of(const Lease& lease, const Message& message, std::int64_t
 Task<Result<OpenChat>> SqlSessionStore::open(ChatKey chat, std::optional<std::string> npc_id,
                                              std::size_t max_bytes) {
     OpenChat open;
-    open.lease = Lease{chat, random_token(12)};
+    open.lease = Lease{chat, new_lease_token()};
     std::vector<db::Statement> batch;
     batch.push_back(with_lease(kTakeLease, open.lease, {kLeaseMillis}));
     batch.push_back({kSelectChat, {chat.user_id, chat.chat_id}});
