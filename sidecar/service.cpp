@@ -76,10 +76,12 @@ class Service {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
         }
         first().run();
-        for (std::thread& thread : threads) thread.join();
+        for (std::thread& thread : threads)
+            thread.join();
         if (busy() > 0) {
             // Turns that outlived the drain hold what is about to end: nothing of them may run any more.
-            log(Level::warning, "ended with requests in flight", {{"requests", static_cast<std::int64_t>(busy())}});
+            log(Level::warning, "ended with requests in flight",
+                {{"requests", static_cast<std::int64_t>(busy())}});
             flush_log();
             _exit(1);
         }
@@ -96,13 +98,15 @@ class Service {
 
     std::size_t busy() const {
         std::size_t sum = 0;
-        for (const auto& loop : loops_) sum += loop->server.busy();
+        for (const auto& loop : loops_)
+            sum += loop->server.busy();
         return sum;
     }
 
     Task<void> drain() {
         log(Level::info, "draining", {{"requests", static_cast<std::int64_t>(busy())}});
-        for (Listener& listener : listeners_) listener.close();
+        for (Listener& listener : listeners_)
+            listener.close();
         for (const auto& loop : loops_) {
             asio::post(loop->context, [server = &loop->server] { server->drain(); });
         }
@@ -112,7 +116,8 @@ class Service {
             timer.expires_after(kDrainPoll);
             co_await timer.async_wait(use_task);
         } while (busy() > 0 && Clock::now() < end);
-        for (const auto& loop : loops_) loop->context.stop();
+        for (const auto& loop : loops_)
+            loop->context.stop();
     }
 
     Task<void> sweep() {
@@ -143,7 +148,8 @@ std::expected<void, std::string> prepare_database(const Config& config) {
     const auto give_up = Clock::now() + (config.postgres_url.empty() ? 0s : kWaitForDatabase);
     for (;;) {
         auto done = migrate_once(config);
-        if (done || Clock::now() >= give_up || done.error().starts_with("the database has schema")) return done;
+        if (done || Clock::now() >= give_up || done.error().starts_with("the database has schema"))
+            return done;
         log(Level::warning, "waiting for the database", {{"error", std::string_view(done.error())}});
         std::this_thread::sleep_for(1s);
     }

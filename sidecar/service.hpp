@@ -8,8 +8,8 @@
 
 namespace npcchat {
 
-// Makes the stores ready (migrations), listens, serves until SIGTERM or SIGINT, finishes what is in flight. The
-// error says why it could not start.
+// Makes the stores ready (migrations), listens, serves until SIGTERM or SIGINT, finishes what is in flight.
+// The error says why it could not start.
 std::expected<void, std::string> run_service(const Config& config);
 
 // Makes the catalog's database ready; waits up to 60 s for a PostgreSQL that is not up yet.

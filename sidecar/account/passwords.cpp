@@ -10,7 +10,7 @@
 namespace npcchat {
 namespace {
 
-constexpr std::size_t kMaxQueued = 64;          // two or three seconds of work
+constexpr std::size_t kMaxQueued = 64;           // two or three seconds of work
 constexpr auto kLimit = std::chrono::seconds(8); // what a client waits at most
 constexpr const char* kYescrypt = "$y$";
 constexpr std::size_t kBcryptBytes = 72; // bcrypt reads no more of a password

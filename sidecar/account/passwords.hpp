@@ -17,8 +17,8 @@ class Passwords {
     // A yescrypt hash with a fresh salt. `password` is without NUL and under 512 bytes (crypt's own limit).
     Task<Result<std::string>> hash(std::string password);
 
-    // Whether `password` is the one that `hash` (yescrypt, or the seed's bcrypt) was made of. Never for an empty
-    // hash.
+    // Whether `password` is the one that `hash` (yescrypt, or the seed's bcrypt) was made of. Never for an
+    // empty hash.
     Task<Result<bool>> verify(std::string password, std::string hash);
 
     // Takes the time that verify() takes: for names that nobody has.

@@ -13,8 +13,8 @@ namespace npcchat {
 struct Error {
     int status = 500;
     std::string detail;
-    int retry_after = 0;     // seconds; 0: no Retry-After header
-    std::string allow;       // the Allow header of a 405, else empty
+    int retry_after = 0; // seconds; 0: no Retry-After header
+    std::string allow;   // the Allow header of a 405, else empty
 };
 
 template <class T> using Result = std::expected<T, Error>;

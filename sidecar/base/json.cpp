@@ -13,8 +13,10 @@ bool too_deep(std::string_view text) {
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
         if (in_string) {
-            if (c == '\\') ++i;
-            else if (c == '"') in_string = false;
+            if (c == '\\')
+                ++i;
+            else if (c == '"')
+                in_string = false;
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
@@ -42,18 +44,23 @@ Result<std::string> checked_text(const json_t* value, const char* name, std::siz
 } // namespace
 
 Result<Json> parse_json(std::string_view text) {
-    if (too_deep(text)) return fail(400, fmt::format("The body is nested deeper than {} levels", kJsonMaxDepth));
+    if (too_deep(text))
+        return fail(400, fmt::format("The body is nested deeper than {} levels", kJsonMaxDepth));
     json_error_t error;
     Json value(json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error));
     if (value) return value;
     // jansson's text may quote the input: only its kind and place go out.
     switch (json_error_code(&error)) {
-    case json_error_duplicate_key: return fail(400, "The body is not valid JSON: a key stands twice in an object");
-    case json_error_invalid_utf8: return fail(400, "The body is not valid UTF-8");
+    case json_error_duplicate_key:
+        return fail(400, "The body is not valid JSON: a key stands twice in an object");
+    case json_error_invalid_utf8:
+        return fail(400, "The body is not valid UTF-8");
     case json_error_null_character:
-    case json_error_null_byte_in_key: return fail(400, "The body is not valid JSON: \\u0000 is not allowed");
+    case json_error_null_byte_in_key:
+        return fail(400, "The body is not valid JSON: \\u0000 is not allowed");
     default:
-        return fail(400, fmt::format("The body is not valid JSON (line {}, column {})", error.line, error.column));
+        return fail(400,
+                    fmt::format("The body is not valid JSON (line {}, column {})", error.line, error.column));
     }
 }
 
@@ -78,7 +85,8 @@ Result<std::optional<std::string>> Fields::optional_text(const char* name, std::
                                                          std::size_t max) const {
     const json_t* value = find(name);
     if (!value) return std::nullopt;
-    return map(checked_text(value, name, min, max), [](std::string text) { return std::optional(std::move(text)); });
+    return map(checked_text(value, name, min, max),
+               [](std::string text) { return std::optional(std::move(text)); });
 }
 
 Result<std::optional<bool>> Fields::optional_flag(const char* name) const {
@@ -107,12 +115,23 @@ void append_json_string(std::string& out, std::string_view text) {
         out.append(text, copied, i - copied);
         copied = i + 1;
         switch (c) {
-        case '"': out += "\\\""; break;
-        case '\\': out += "\\\\"; break;
-        case '\n': out += "\\n"; break;
-        case '\r': out += "\\r"; break;
-        case '\t': out += "\\t"; break;
-        default: fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
+        case '"':
+            out += "\\\"";
+            break;
+        case '\\':
+            out += "\\\\";
+            break;
+        case '\n':
+            out += "\\n";
+            break;
+        case '\r':
+            out += "\\r";
+            break;
+        case '\t':
+            out += "\\t";
+            break;
+        default:
+            fmt::format_to(std::back_inserter(out), "\\u{:04x}", c);
         }
     }
     out.append(text, copied);

@@ -20,8 +20,8 @@ using Json = std::unique_ptr<json_t, JsonDecref>;
 // Bounds of what is accepted from outside.
 inline constexpr int kJsonMaxDepth = 64;
 
-// Parses one JSON text. 400 for anything that is not strict JSON in UTF-8: duplicate keys, \u0000, bytes after
-// the value, a depth over kJsonMaxDepth.
+// Parses one JSON text. 400 for anything that is not strict JSON in UTF-8: duplicate keys, \u0000, bytes
+// after the value, a depth over kJsonMaxDepth.
 Result<Json> parse_json(std::string_view text);
 
 // As parse_json, but 422 where the value is not an object.
@@ -35,7 +35,8 @@ class Fields {
 
     // Sizes in bytes. A missing field is a 422.
     Result<std::string> text(const char* name, std::size_t min, std::size_t max) const;
-    Result<std::optional<std::string>> optional_text(const char* name, std::size_t min, std::size_t max) const;
+    Result<std::optional<std::string>> optional_text(const char* name, std::size_t min,
+                                                     std::size_t max) const;
     Result<std::optional<bool>> optional_flag(const char* name) const;
     Result<std::optional<std::int64_t>> optional_integer(const char* name, std::int64_t min,
                                                          std::int64_t max) const;

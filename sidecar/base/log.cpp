@@ -52,9 +52,12 @@ LineBuffer& lines() {
 
 constexpr std::string_view level_name(Level level) {
     switch (level) {
-    case Level::info: return "info";
-    case Level::warning: return "warning";
-    case Level::error: return "error";
+    case Level::info:
+        return "info";
+    case Level::warning:
+        return "warning";
+    case Level::error:
+        return "error";
     }
     return "error";
 }
@@ -62,15 +65,19 @@ constexpr std::string_view level_name(Level level) {
 } // namespace
 
 void log(Level level, std::string_view event, std::initializer_list<LogField> fields) {
-    std::string line = fmt::format(R"({{"time":"{}","level":"{}","event":)", rfc3339(now_ms()), level_name(level));
+    std::string line =
+        fmt::format(R"({{"time":"{}","level":"{}","event":)", rfc3339(now_ms()), level_name(level));
     append_json_string(line, event);
     for (const LogField& field : fields) {
         line += ',';
         append_json_string(line, field.name);
         line += ':';
-        if (const auto* text = std::get_if<std::string_view>(&field.value)) append_json_string(line, *text);
-        else if (const auto* number = std::get_if<std::int64_t>(&field.value)) line += std::to_string(*number);
-        else line += fmt::format("{:.3f}", std::get<double>(field.value));
+        if (const auto* text = std::get_if<std::string_view>(&field.value))
+            append_json_string(line, *text);
+        else if (const auto* number = std::get_if<std::int64_t>(&field.value))
+            line += std::to_string(*number);
+        else
+            line += fmt::format("{:.3f}", std::get<double>(field.value));
     }
     line += "}\n";
     lines().append(line, level != Level::info);

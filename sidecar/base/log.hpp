@@ -1,7 +1,7 @@
 // The sidecar's own log: JSON lines on standard error, written by one thread-safe buffer.
 //
-// A line never holds a key, a digest, a password, a prompt or a message of a player (LOG_MESSAGES apart, which
-// the operator sets).
+// A line never holds a key, a digest, a password, a prompt or a message of a player (LOG_MESSAGES apart,
+// which the operator sets).
 #pragma once
 
 #include <cstdint>

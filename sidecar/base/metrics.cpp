@@ -13,30 +13,33 @@ void describe(std::string& out, std::string_view name, std::string_view type, st
     fmt::format_to(Out(out), "# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 
-template <class Get> void histogram(std::string& out, Loops loops, std::string_view name, std::string_view label,
-                                    Get get) {
+template <class Get>
+void histogram(std::string& out, Loops loops, std::string_view name, std::string_view label, Get get) {
     std::int64_t count = 0;
     for (std::size_t i = 0; i <= kLatencyBounds.size(); ++i) {
         count += sum_over(loops, [&](const Metrics& m) -> const Counter& { return get(m).buckets[i]; });
         const std::string bound = i < kLatencyBounds.size() ? fmt::format("{}", kLatencyBounds[i]) : "+Inf";
-        fmt::format_to(Out(out), "{}_bucket{{{}{}le=\"{}\"}} {}\n", name, label, label.empty() ? "" : ",", bound,
-                       count);
+        fmt::format_to(Out(out), "{}_bucket{{{}{}le=\"{}\"}} {}\n", name, label, label.empty() ? "" : ",",
+                       bound, count);
     }
     double sum = 0;
-    for (const Metrics* loop : loops) sum += get(*loop).sum.load(std::memory_order_relaxed);
+    for (const Metrics* loop : loops)
+        sum += get(*loop).sum.load(std::memory_order_relaxed);
     const std::string braces = label.empty() ? "" : fmt::format("{{{}}}", label);
     fmt::format_to(Out(out), "{}_sum{} {}\n{}_count{} {}\n", name, braces, sum, name, braces, count);
 }
 
-template <class Get> void single(std::string& out, Loops loops, std::string_view name, std::string_view type,
-                                 std::string_view help, Get get) {
+template <class Get>
+void single(std::string& out, Loops loops, std::string_view name, std::string_view type,
+            std::string_view help, Get get) {
     describe(out, name, type, help);
     fmt::format_to(Out(out), "{} {}\n", name, sum_over(loops, get));
 }
 
 bool was_used(Loops loops, std::size_t route) {
     return std::ranges::any_of(loops, [route](const Metrics* loop) {
-        return std::ranges::any_of(loop->routes[route].by_class, [](const Counter& c) { return c.load() != 0; });
+        return std::ranges::any_of(loop->routes[route].by_class,
+                                   [](const Counter& c) { return c.load() != 0; });
     });
 }
 
@@ -59,8 +62,8 @@ std::string prometheus_text(Loops loops, std::span<const std::string_view> route
             const auto count = sum_over(
                 loops, [=](const Metrics& m) -> const Counter& { return m.routes[route].by_class[status]; });
             if (count == 0) continue;
-            fmt::format_to(Out(out), "npcchat_requests_total{{route=\"{}\",status=\"{}xx\"}} {}\n", name_of(route),
-                           status, count);
+            fmt::format_to(Out(out), "npcchat_requests_total{{route=\"{}\",status=\"{}xx\"}} {}\n",
+                           name_of(route), status, count);
         }
     }
     describe(out, "npcchat_request_duration_seconds", "histogram", "Time to answer, by route.");

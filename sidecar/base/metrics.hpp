@@ -46,12 +46,14 @@ struct Metrics {
 
 // Prometheus text (exposition format 0.0.4) of all loops together. `route_names[i]` names routes[i]; the rest
 // is "other".
-std::string prometheus_text(std::span<const Metrics* const> loops, std::span<const std::string_view> route_names);
+std::string prometheus_text(std::span<const Metrics* const> loops,
+                            std::span<const std::string_view> route_names);
 
 // The sum of one counter over all loops.
 template <class Get> std::int64_t sum_over(std::span<const Metrics* const> loops, Get get) {
     std::int64_t sum = 0;
-    for (const Metrics* loop : loops) sum += get(*loop).load(std::memory_order_relaxed);
+    for (const Metrics* loop : loops)
+        sum += get(*loop).load(std::memory_order_relaxed);
     return sum;
 }
 

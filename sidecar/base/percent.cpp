@@ -19,8 +19,10 @@ std::string encode_name(std::string_view name) {
     for (const char c : name) {
         const auto byte = static_cast<unsigned char>(c);
         const bool plain = (is_unreserved(byte) && c != '~') || c == '@';
-        if (plain) encoded.push_back(c);
-        else fmt::format_to(std::back_inserter(encoded), "%{:02X}", byte);
+        if (plain)
+            encoded.push_back(c);
+        else
+            fmt::format_to(std::back_inserter(encoded), "%{:02X}", byte);
     }
     return encoded;
 }

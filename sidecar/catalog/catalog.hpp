@@ -67,8 +67,8 @@ class Catalog {
     Task<Result<std::optional<Login>>> find_login(std::string name);
     Task<Result<void>> set_password_hash(UserId id, std::string password_hash);
 
-    // Counts an attempt to log in; gives back how many there were in the window, this one included, and in how
-    // many milliseconds the window ends.
+    // Counts an attempt to log in; gives back how many there were in the window, this one included, and in
+    // how many milliseconds the window ends.
     struct Attempts {
         std::int64_t count = 0;
         Millis window_left = 0;
@@ -76,8 +76,8 @@ class Catalog {
     Task<Result<Attempts>> count_login_attempt(std::string name_key, Millis window);
     Task<Result<void>> forget_login_attempts(std::string name_key);
 
-    // Makes a new key; all others of the user end after `grace` milliseconds, or now. Gives back the digests of
-    // those that ended now.
+    // Makes a new key; all others of the user end after `grace` milliseconds, or now. Gives back the digests
+    // of those that ended now.
     Task<Result<std::vector<std::string>>> replace_key(UserId id, std::string key_digest, Millis grace);
     Task<Result<std::optional<KeyOwner>>> find_key(std::string digest);
 
@@ -93,8 +93,9 @@ class Catalog {
     Task<Result<std::optional<Npc>>> change_npc(std::string npc_id, NpcChange change);
     Task<Result<bool>> delete_npc(std::string npc_id);
 
-    // For the import from the seed's system; each does nothing where it was done before, whatever became of the
-    // user or NPC since. The name under which the user was added (another one where it is taken), or nothing.
+    // For the import from the seed's system; each does nothing where it was done before, whatever became of
+    // the user or NPC since. The name under which the user was added (another one where it is taken), or
+    // nothing.
     Task<Result<std::optional<std::string>>> import_user(std::string name, std::string password_hash,
                                                          std::string key_digest);
     Task<Result<bool>> import_npc(Npc npc);
@@ -107,8 +108,8 @@ class Catalog {
     db::Database& database_;
 };
 
-// Bound so: $1 name, $2 name_key, $3 name_digest, $4 password_hash; gives the id, or nothing where the name is
-// taken.
+// Bound so: $1 name, $2 name_key, $3 name_digest, $4 password_hash; gives the id, or nothing where the name
+// is taken.
 extern const std::string_view kInsertUser;
 // $1 digest, $2 name_key, $3 password_hash: only for the user that kInsertUser made in this batch.
 extern const std::string_view kInsertFirstKey;

@@ -9,14 +9,15 @@ using db::Row;
 using db::Rows;
 using db::to_integer;
 
-#define NPC_COLUMNS                                                                                              \
-    "SELECT n.npc_id, n.owner_id, u.name, n.char_descr, n.world_descr, n.has_scratchpad, n.created, n.updated "  \
+#define NPC_COLUMNS                                                                                          \
+    "SELECT n.npc_id, n.owner_id, u.name, n.char_descr, n.world_descr, n.has_scratchpad, n.created, "        \
+    "n.updated "                                                                                             \
     "FROM npcs n JOIN users u ON u.id = n.owner_id "
 constexpr std::string_view kSelect = NPC_COLUMNS "WHERE n.npc_id = $1";
 constexpr std::string_view kListOwn = NPC_COLUMNS
     "WHERE n.owner_id = $1 AND (n.created, n.npc_id) > ($2, $3) ORDER BY n.created, n.npc_id LIMIT $4";
-constexpr std::string_view kListAll = NPC_COLUMNS
-    "WHERE (n.created, n.npc_id) > ($1, $2) ORDER BY n.created, n.npc_id LIMIT $3";
+constexpr std::string_view kListAll =
+    NPC_COLUMNS "WHERE (n.created, n.npc_id) > ($1, $2) ORDER BY n.created, n.npc_id LIMIT $3";
 #undef NPC_COLUMNS
 
 // Each field with a flag that says whether it changes: NULL has no type of its own on PostgreSQL.
@@ -78,7 +79,8 @@ Task<Result<std::vector<Npc>>> Catalog::list_npcs(std::optional<UserId> owner, N
     co_return map(std::move(rows), [](const Rows& found) {
         std::vector<Npc> npcs;
         npcs.reserve(found.size());
-        for (const Row& row : found) npcs.push_back(npc_of(row));
+        for (const Row& row : found)
+            npcs.push_back(npc_of(row));
         return npcs;
     });
 }
@@ -86,11 +88,11 @@ Task<Result<std::vector<Npc>>> Catalog::list_npcs(std::optional<UserId> owner, N
 Task<Result<std::optional<Npc>>> Catalog::change_npc(std::string npc_id, NpcChange change) {
     const auto flag = [](bool set) { return std::int64_t{set}; };
     std::vector<db::Statement> batch;
-    batch.push_back({kUpdate,
-                     {npc_id, flag(change.char_descr.has_value()), change.char_descr.value_or(""),
-                      flag(change.world_descr.has_value()), change.world_descr.value_or(""),
-                      flag(change.has_scratchpad.has_value()), flag(change.has_scratchpad.value_or(false)),
-                      now_ms()}});
+    batch.push_back(
+        {kUpdate,
+         {npc_id, flag(change.char_descr.has_value()), change.char_descr.value_or(""),
+          flag(change.world_descr.has_value()), change.world_descr.value_or(""),
+          flag(change.has_scratchpad.has_value()), flag(change.has_scratchpad.value_or(false)), now_ms()}});
     batch.push_back({kSelect, {npc_id}});
     auto results = co_await database_.run(std::move(batch));
     co_return map(std::move(results), [](const auto& all) { return first_npc(all.back()); });

@@ -23,7 +23,8 @@ ON CONFLICT (name_key) DO UPDATE SET
                         ELSE login_attempts.window_start END
 RETURNING attempts, window_start + $2 - now_ms())";
 constexpr std::string_view kForgetAttempts = "DELETE FROM login_attempts WHERE name_key = $1";
-constexpr std::string_view kForgetOldAttempts = "DELETE FROM login_attempts WHERE window_start <= now_ms() - $1";
+constexpr std::string_view kForgetOldAttempts =
+    "DELETE FROM login_attempts WHERE window_start <= now_ms() - $1";
 
 // Two who ask for a new key at once wait for each other here: one key is left, not two.
 constexpr std::string_view kLockUser = "UPDATE users SET plan = plan WHERE id = $1";
@@ -108,13 +109,16 @@ Task<Result<void>> Catalog::forget_login_attempts(std::string name_key) {
 Task<Result<std::vector<std::string>>> Catalog::replace_key(UserId id, std::string key_digest, Millis grace) {
     std::vector<db::Statement> batch;
     batch.push_back({kLockUser, {id}});
-    if (grace > 0) batch.push_back({kEndKeysLater, {id, grace}});
-    else batch.push_back({kEndKeysNow, {id}});
+    if (grace > 0)
+        batch.push_back({kEndKeysLater, {id, grace}});
+    else
+        batch.push_back({kEndKeysNow, {id}});
     batch.push_back({kInsertKey, {std::move(key_digest), id}});
     auto results = co_await database_.run(std::move(batch));
     if (!results) co_return std::unexpected(std::move(results.error()));
     std::vector<std::string> ended;
-    for (const Row& row : (*results)[1]) ended.push_back(row[0].value_or(""));
+    for (const Row& row : (*results)[1])
+        ended.push_back(row[0].value_or(""));
     co_return ended;
 }
 

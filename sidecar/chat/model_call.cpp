@@ -12,7 +12,8 @@ constexpr std::size_t kMaxAnswerTokens = 4096;
 Result<const Model*> find_model(const Services& services, const std::string& name) {
     const Model* model = services.config.models.find(name);
     if (model) return model;
-    if (name.empty()) return fail(404, "No model is configured: set OPENAI_API_KEY, OPENAI_BASE_URL or MODELS_FILE");
+    if (name.empty())
+        return fail(404, "No model is configured: set OPENAI_API_KEY, OPENAI_BASE_URL or MODELS_FILE");
     return fail(404, "Unknown model");
 }
 

@@ -10,7 +10,8 @@ namespace npcchat {
 Result<const Model*> find_model(const Services& services, const std::string& name);
 
 // Calls the model and counts the call, its time and its tokens, also of calls whose answer is of no use.
-Task<Result<Completion>> call_model(Services& services, const Model& model, const std::vector<ChatMessage>& prompt);
+Task<Result<Completion>> call_model(Services& services, const Model& model,
+                                    const std::vector<ChatMessage>& prompt);
 
 // How much of the model's context a prompt may fill.
 Budget budget_for(const Services& services, const Model& model);

@@ -39,7 +39,8 @@ void NpcCache::keep(std::shared_ptr<const Npc> npc, std::uint64_t generation) {
     const auto now = Clock::now();
     const auto age = by_age_.insert(by_age_.end(), npc->npc_id);
     entries_.emplace(npc->npc_id, Entry{npc, now, now + kFreshFor, age});
-    while (bytes_ > max_bytes_ && entries_.size() > 1) drop(entries_.find(by_age_.front()));
+    while (bytes_ > max_bytes_ && entries_.size() > 1)
+        drop(entries_.find(by_age_.front()));
 }
 
 void NpcCache::forget(const std::string& npc_id) {

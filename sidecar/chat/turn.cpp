@@ -20,7 +20,8 @@ std::vector<PastMessage> past_messages(std::vector<Message>& messages) {
     past.reserve(messages.size());
     for (Message& message : messages) {
         const bool from_user = message.speaker == Speaker::user;
-        past.push_back({from_user ? PastMessage::Role::user : PastMessage::Role::assistant, std::move(message.text)});
+        past.push_back(
+            {from_user ? PastMessage::Role::user : PastMessage::Role::assistant, std::move(message.text)});
     }
     return past;
 }
@@ -28,8 +29,8 @@ std::vector<PastMessage> past_messages(std::vector<Message>& messages) {
 std::vector<ChatMessage> prompt_for(const Npc* npc, OpenChat& chat, const std::string& message,
                                     const Budget& budget) {
     const Character character = npc ? character_of(*npc) : Character{};
-    return chat_prompt(system_message(npc ? &character : nullptr, chat.memory), past_messages(chat.messages), message,
-                       budget);
+    return chat_prompt(system_message(npc ? &character : nullptr, chat.memory), past_messages(chat.messages),
+                       message, budget);
 }
 
 Result<Thought> shown_part(const Completion& completion, const Npc* npc) {
@@ -65,8 +66,8 @@ Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const
     log_messages(services, chat.lease.chat, turn);
     auto stored = co_await services.sessions.commit(chat.lease, std::move(turn));
     if (!stored) co_return std::unexpected(std::move(stored.error()));
-    co_return TurnAnswer{std::move(thought->shown), chat.lease.chat.chat_id, model.name, completion->prompt_tokens,
-                         completion->completion_tokens};
+    co_return TurnAnswer{std::move(thought->shown), chat.lease.chat.chat_id, model.name,
+                         completion->prompt_tokens, completion->completion_tokens};
 }
 
 // The memory after this session, by one call to the model, or one for each part of a long transcript.
@@ -81,7 +82,8 @@ Task<Result<std::string>> reflect(Services& services, const Model& model, const 
         auto completion = co_await call_model(services, model, prompt);
         if (!completion) co_return std::unexpected(std::move(completion.error()));
         auto thought = cut_thinking(completion->text, ThinkingRule::Everywhere);
-        if (thought.shown.empty()) co_return fail(502, "The model's reflection was nothing but thinking, try again");
+        if (thought.shown.empty())
+            co_return fail(502, "The model's reflection was nothing but thinking, try again");
         memory = std::move(thought.shown);
     }
     co_return memory;

@@ -26,8 +26,8 @@ struct TurnAnswer {
 
 Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request);
 
-// Folds what was said since the last end into the chat's memory. 400 where nothing was ever said; where nothing
-// was said since the last end, no model is called.
+// Folds what was said since the last end into the chat's memory. 400 where nothing was ever said; where
+// nothing was said since the last end, no model is called.
 Task<Result<void>> end_session(Services& services, ChatKey chat);
 
 } // namespace npcchat

@@ -1,9 +1,9 @@
 #include "config/config.hpp"
 
 #include "base/ids.hpp"
+#include "base/number.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
@@ -23,16 +23,15 @@ struct Invalid {
 };
 
 template <class Number>
-Number number_from(const Environment& environment, const char* name, Number otherwise, Number min, Number max) {
+Number number_from(const Environment& environment, const char* name, Number otherwise, Number min,
+                   Number max) {
     const auto text = environment(name);
     if (!text) return otherwise;
-    Number number{};
-    const char* end = text->data() + text->size();
-    const auto [stopped, error] = std::from_chars(text->data(), end, number);
-    if (error != std::errc() || stopped != end || number < min || number > max) {
+    const auto number = parse_number<Number>(*text);
+    if (!number || *number < min || *number > max) {
         throw Invalid{fmt::format("{} must be a number from {} to {}", name, min, max)};
     }
-    return number;
+    return *number;
 }
 
 std::chrono::milliseconds seconds_from(const Environment& environment, const char* name, double otherwise) {
@@ -96,9 +95,12 @@ std::string keys_listen_for(const ListenAddress& listen) {
 void read_stores(Config& config, const Environment& environment) {
     const std::string url =
         environment("DATABASE_URL").value_or("sqlite:" + (config.state_dir / "npcchat.db").string());
-    if (url.starts_with("sqlite:")) config.sqlite_path = url.substr(sizeof("sqlite:") - 1);
-    else if (url.starts_with("postgresql://") || url.starts_with("postgres://")) config.postgres_url = url;
-    else throw Invalid{"DATABASE_URL must be postgresql://… or sqlite:PATH"};
+    if (url.starts_with("sqlite:"))
+        config.sqlite_path = url.substr(sizeof("sqlite:") - 1);
+    else if (url.starts_with("postgresql://") || url.starts_with("postgres://"))
+        config.postgres_url = url;
+    else
+        throw Invalid{"DATABASE_URL must be postgresql://… or sqlite:PATH"};
     if (const auto redis = environment("REDIS_URL")) {
         auto address = parse_redis_url(*redis);
         if (!address) throw Invalid{"REDIS_URL: " + address.error()};
@@ -124,8 +126,8 @@ void read_service(Config& config, const Environment& environment) {
     const std::string listen = environment("SIDECAR_LISTEN")
                                    .value_or("unix:" + (config.state_dir / "run" / "sidecar.sock").string());
     config.listen = listen_from("SIDECAR_LISTEN", listen);
-    config.keys_listen = listen_from("SIDECAR_KEYS_LISTEN", environment("SIDECAR_KEYS_LISTEN")
-                                                                .value_or(keys_listen_for(config.listen)));
+    config.keys_listen = listen_from(
+        "SIDECAR_KEYS_LISTEN", environment("SIDECAR_KEYS_LISTEN").value_or(keys_listen_for(config.listen)));
     const std::string signup = environment("SIGNUP").value_or("admin");
     if (signup != "open" && signup != "admin") throw Invalid{"SIGNUP must be open or admin"};
     config.open_signup = signup == "open";
@@ -151,11 +153,10 @@ std::expected<ListenAddress, std::string> parse_listen(std::string_view text) {
         return address;
     }
     const auto colon = text.rfind(':');
-    const char* end = text.data() + text.size();
-    if (colon == text.npos || colon == 0 ||
-        std::from_chars(text.data() + colon + 1, end, address.port).ptr != end || colon + 1 == text.size()) {
-        return std::unexpected("write unix:PATH or host:port");
-    }
+    if (colon == text.npos || colon == 0) return std::unexpected("write unix:PATH or host:port");
+    const auto port = parse_number<std::uint16_t>(text.substr(colon + 1));
+    if (!port) return std::unexpected("write unix:PATH or host:port");
+    address.port = *port;
     address.host = text.substr(0, colon);
     return address;
 }
@@ -170,8 +171,10 @@ std::expected<AddressList, std::string> AddressList::parse(std::string_view text
         boost::system::error_code error;
         const bool is_v6 = entry.contains(':');
         const bool has_prefix = entry.contains('/');
-        if (is_v6) list.v6_.push_back(ip::make_network_v6(has_prefix ? entry : entry + "/128", error));
-        else list.v4_.push_back(ip::make_network_v4(has_prefix ? entry : entry + "/32", error));
+        if (is_v6)
+            list.v6_.push_back(ip::make_network_v6(has_prefix ? entry : entry + "/128", error));
+        else
+            list.v4_.push_back(ip::make_network_v4(has_prefix ? entry : entry + "/32", error));
         if (error) return std::unexpected("'" + entry + "' is no address or network, such as 10.0.0.0/8");
     }
     return list;
@@ -187,7 +190,8 @@ bool AddressList::contains(const std::string& text) const {
         return Network(one, network.prefix_length()).canonical() == hosts;
     };
     if (address.is_v4()) {
-        return std::ranges::any_of(v4_, [&](const auto& network) { return covers(network, address.to_v4()); });
+        return std::ranges::any_of(v4_,
+                                   [&](const auto& network) { return covers(network, address.to_v4()); });
     }
     return std::ranges::any_of(v6_, [&](const auto& network) { return covers(network, address.to_v6()); });
 }

@@ -26,7 +26,8 @@ struct ListenAddress {
 // Addresses and networks, e.g. "10.0.0.0/8".
 class AddressList {
   public:
-    static std::expected<AddressList, std::string> parse(std::string_view text); // divided by commas or spaces
+    static std::expected<AddressList, std::string>
+    parse(std::string_view text); // divided by commas or spaces
     bool contains(const std::string& address) const;
 
   private:
@@ -41,7 +42,7 @@ struct Config {
     std::string edge_secret;
     std::string admin_key_digest;
 
-    std::string sqlite_path;  // one of the two
+    std::string sqlite_path; // one of the two
     std::string postgres_url;
     std::optional<RedisAddress> redis;
     std::chrono::milliseconds store_timeout{2000};
@@ -56,8 +57,8 @@ struct Config {
     bool log_messages = false;
     unsigned loops = 1;
 
-    // Makes STATE_DIR, and in it edge.secret (mode 0640) and admin.key (mode 0600) where the environment names
-    // neither. The error is a line for the operator.
+    // Makes STATE_DIR, and in it edge.secret (mode 0640) and admin.key (mode 0600) where the environment
+    // names neither. The error is a line for the operator.
     static std::expected<Config, std::string> from_environment(const Environment& environment);
 };
 

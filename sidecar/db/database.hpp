@@ -1,7 +1,7 @@
 // A relational database as the stores see it: batches of statements, each batch whole or not at all.
 //
-// The same SQL runs on PostgreSQL and SQLite; what differs lives in the two drivers and in sql/. Both offer the
-// SQL function now_ms(): milliseconds since 1970, by the database's clock.
+// The same SQL runs on PostgreSQL and SQLite; what differs lives in the two drivers and in sql/. Both offer
+// the SQL function now_ms(): milliseconds since 1970, by the database's clock.
 #pragma once
 
 #include "base/error.hpp"
@@ -36,9 +36,9 @@ class Database {
   public:
     virtual ~Database() = default;
 
-    // Runs the statements in order, in one transaction. One Rows for each statement. 503 where the database is
-    // down, or has not answered within the time given at its making: a batch that has not begun by then never
-    // begins, even where the server wakes up later.
+    // Runs the statements in order, in one transaction. One Rows for each statement. 503 where the database
+    // is down, or has not answered within the time given at its making: a batch that has not begun by then
+    // never begins, even where the server wakes up later.
     virtual Task<Result<std::vector<Rows>>> run(std::vector<Statement> batch) = 0;
 };
 

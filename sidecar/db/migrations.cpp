@@ -43,16 +43,18 @@ template <class Execute>
 std::expected<void, std::string> apply_missing(std::string_view dialect, long version, Execute execute) {
     const auto all = migrations_for(dialect);
     if (!all.empty() && version > all.back().version) {
-        return std::unexpected(fmt::format("the database has schema {}, this npcchat-sidecar knows {}: start a "
-                                           "newer one, or restore a backup of before the upgrade",
-                                           version, all.back().version));
+        return std::unexpected(
+            fmt::format("the database has schema {}, this npcchat-sidecar knows {}: start a "
+                        "newer one, or restore a backup of before the upgrade",
+                        version, all.back().version));
     }
     for (const Migration& migration : all) {
         if (migration.version <= version) continue;
         std::string error = execute(migration.sql.c_str());
         if (error.empty()) {
-            error = execute(
-                fmt::format("INSERT INTO schema_migrations VALUES ({}, now_ms())", migration.version).c_str());
+            error =
+                execute(fmt::format("INSERT INTO schema_migrations VALUES ({}, now_ms())", migration.version)
+                            .c_str());
         }
         if (!error.empty()) return std::unexpected(fmt::format("migration {}: {}", migration.version, error));
         log(Level::info, "migration applied", {{"version", std::int64_t{migration.version}}});
@@ -73,8 +75,9 @@ std::string execute_sqlite(sqlite3* handle, const char* sql) {
 
 std::expected<void, std::string> migrate_postgres_locked(PGconn* connection) {
     const std::string begin = fmt::format("BEGIN; SELECT pg_advisory_xact_lock({});", kLockId);
-    for (const std::string& sql : {begin, std::string("CREATE SCHEMA IF NOT EXISTS npcchat"),
-                                   std::string("SET LOCAL search_path TO npcchat"), std::string(kCreateTable)}) {
+    for (const std::string& sql :
+         {begin, std::string("CREATE SCHEMA IF NOT EXISTS npcchat"),
+          std::string("SET LOCAL search_path TO npcchat"), std::string(kCreateTable)}) {
         if (std::string error = execute_postgres(connection, sql.c_str()); !error.empty()) {
             return std::unexpected(std::move(error));
         }

@@ -10,8 +10,8 @@
 
 namespace npcchat::db {
 
-// Both apply what is missing under a lock, so that sidecars that start together wait for each other. They refuse
-// a schema that is newer than this program. Errors are texts for the operator.
+// Both apply what is missing under a lock, so that sidecars that start together wait for each other. They
+// refuse a schema that is newer than this program. Errors are texts for the operator.
 std::expected<void, std::string> migrate_postgres(const std::string& url);
 std::expected<void, std::string> migrate_sqlite(sqlite3* handle);
 

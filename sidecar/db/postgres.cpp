@@ -33,9 +33,8 @@ Postgres::Postgres(Executor executor, std::string url, Worker& connector, Clock:
 Postgres::~Postgres() = default;
 
 Task<void> Postgres::connect() {
-    auto opened = co_await connector_.run(executor_, limit_ + 1s, [url = url_] {
-        return PostgresConnection::open(url);
-    });
+    auto opened = co_await connector_.run(executor_, limit_ + 1s,
+                                          [url = url_] { return PostgresConnection::open(url); });
     if (opened && *opened) {
         backoff_ = {};
         hand_over(std::make_unique<PostgresConnection>(executor_, std::move(**opened)));
@@ -62,8 +61,10 @@ void Postgres::hand_over(Connection connection) {
 }
 
 void Postgres::give_back(Connection connection) {
-    if (connection) hand_over(std::move(connection));
-    else --open_;
+    if (connection)
+        hand_over(std::move(connection));
+    else
+        --open_;
 }
 
 Task<Postgres::Connection> Postgres::acquire(Clock::time_point deadline) {

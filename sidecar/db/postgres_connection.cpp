@@ -54,7 +54,8 @@ bool is_read(const std::vector<Statement>& batch) {
 
 std::expected<PgHandle, std::string> open_postgres(const std::string& url) {
     // Defaults first: what the URL says stands behind them and wins. client_encoding is ours alone.
-    const char* const keywords[] = {"connect_timeout", "application_name", "dbname", "client_encoding", nullptr};
+    const char* const keywords[] = {"connect_timeout", "application_name", "dbname", "client_encoding",
+                                    nullptr};
     const char* const values[] = {"2", "npcchat", url.c_str(), "UTF8", nullptr};
     PgHandle handle(PQconnectdbParams(keywords, values, 1));
     if (!handle || PQstatus(handle.get()) != CONNECTION_OK) {
@@ -114,7 +115,8 @@ bool PostgresConnection::send_batch(const std::vector<Statement>& batch, Clock::
     is_query_.clear();
     if (!is_read(batch)) {
         // A frozen server runs what lies in its socket's buffer when it wakes, long after we gave up.
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+        const auto left =
+            std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
         if (!send({kGuard, {steady_ms() + clock_offset_ + left}})) return false;
         is_query_.push_back(false);
     }

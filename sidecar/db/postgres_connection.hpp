@@ -1,4 +1,5 @@
-// One connection to PostgreSQL: opened blocking (on a worker thread or before the loops run), used asynchronously.
+// One connection to PostgreSQL: opened blocking (on a worker thread or before the loops run), used
+// asynchronously.
 #pragma once
 
 #include "base/clock.hpp"

@@ -54,13 +54,14 @@ Row row_of(sqlite3_stmt* statement) {
 std::expected<SqliteHandle, std::string> open_sqlite(const std::string& path) {
     sqlite3* raw = nullptr;
     const mode_t old_mask = umask(0077); // keys' digests and chats are nobody else's
-    const int opened = sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+    const int opened =
+        sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
     SqliteHandle handle(raw);
     sqlite3_busy_timeout(raw, kBusyMillis);
     const bool ready =
         opened == SQLITE_OK &&
-        sqlite3_exec(raw, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;", nullptr,
-                     nullptr, nullptr) == SQLITE_OK &&
+        sqlite3_exec(raw, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+                     nullptr, nullptr, nullptr) == SQLITE_OK &&
         sqlite3_create_function_v2(raw, "now_ms", 0, SQLITE_UTF8, nullptr, sql_now_ms, nullptr, nullptr,
                                    nullptr) == SQLITE_OK;
     umask(old_mask);

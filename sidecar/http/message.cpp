@@ -11,7 +11,8 @@ Response error_response(const Error& error) {
     Response response;
     response.status = error.status;
     response.body = error_body(error.detail);
-    if (error.retry_after > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retry_after));
+    if (error.retry_after > 0)
+        response.headers.emplace_back("Retry-After", std::to_string(error.retry_after));
     if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
     if (!error.allow.empty()) response.headers.emplace_back("Allow", error.allow);
     return response;

@@ -23,8 +23,10 @@ std::optional<std::vector<std::string>> match(std::string_view pattern, std::str
     while (!pattern.empty() && !path.empty()) {
         const std::string_view wanted = next_segment(pattern);
         const std::string_view given = next_segment(path);
-        if (wanted.starts_with('{')) params.push_back(decode_component(given).value_or(""));
-        else if (wanted != given) return std::nullopt;
+        if (wanted.starts_with('{'))
+            params.push_back(decode_component(given).value_or(""));
+        else if (wanted != given)
+            return std::nullopt;
     }
     if (!pattern.empty() || !path.empty()) return std::nullopt;
     return params;
@@ -43,7 +45,8 @@ void add_allowed(std::string& allowed, std::string_view method) {
 Result<void> check_access(Access access, const Request& request) {
     if (access == Access::open) return {};
     if (!request.identity) return fail(401, "Missing or unknown API key");
-    if (access == Access::admin && !request.identity->is_admin) return fail(403, "This needs the admin's key");
+    if (access == Access::admin && !request.identity->is_admin)
+        return fail(403, "This needs the admin's key");
     return {};
 }
 

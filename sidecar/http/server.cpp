@@ -51,12 +51,18 @@ void believe_edge(Request& request, const HttpMessage& message) {
         const std::string_view name = view(field.name_string());
         if (!name.starts_with(protocol::header_prefix)) continue;
         const std::string_view value = view(field.value());
-        if (name == protocol::user_header) user = value;
-        else if (name == protocol::role_header) role = value;
-        else if (name == protocol::address_header) request.client_address = value;
-        else if (name == protocol::path_user_header) request.path_user = value;
-        else if (name == protocol::edge_header) request.edge_report = value;
-        else if (name == protocol::key_header) request.key_digest = value;
+        if (name == protocol::user_header)
+            user = value;
+        else if (name == protocol::role_header)
+            role = value;
+        else if (name == protocol::address_header)
+            request.client_address = value;
+        else if (name == protocol::path_user_header)
+            request.path_user = value;
+        else if (name == protocol::edge_header)
+            request.edge_report = value;
+        else if (name == protocol::key_header)
+            request.key_digest = value;
     }
     request.from_edge = true;
     request.identity = parse_identity(user, role);
@@ -75,13 +81,14 @@ Request request_of(HttpMessage& message, const std::string& edge_secret) {
     request.body = std::move(message.body());
     const std::string_view id = header(message, protocol::request_id_header);
     request.request_id = protocol::is_request_id(id) ? std::string(id) : random_token(16);
-    if (equal_constant_time(header(message, protocol::secret_header), edge_secret)) believe_edge(request, message);
+    if (equal_constant_time(header(message, protocol::secret_header), edge_secret))
+        believe_edge(request, message);
     return request;
 }
 
 std::string head_of(const Response& response, const Request& request, bool keep_alive) {
-    std::string head = fmt::format("HTTP/1.1 {} {}\r\nServer: npcchat\r\n", response.status,
-                                   reason_phrase(response.status));
+    std::string head =
+        fmt::format("HTTP/1.1 {} {}\r\nServer: npcchat\r\n", response.status, reason_phrase(response.status));
     if (response.status != 204) {
         head.append("Content-Type: ").append(response.content_type);
         head.append("\r\nContent-Length: ").append(std::to_string(response.body.size())).append("\r\n");

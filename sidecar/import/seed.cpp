@@ -36,10 +36,11 @@ struct Counts {
     std::size_t without_user = 0, bad_chat_ids = 0, bad_messages = 0;
 
     void print() const {
-        fmt::print("imported: {} users, {} NPCs, {} chats with {} messages; {} were there already\n", users, npcs,
-                   chats, messages, unchanged);
+        fmt::print("imported: {} users, {} NPCs, {} chats with {} messages; {} were there already\n", users,
+                   npcs, chats, messages, unchanged);
         if (without_user > 0) fmt::print("left out: {} chats whose user is not known\n", without_user);
-        if (bad_chat_ids > 0) fmt::print("left out: {} chats whose id has other than A-Za-z0-9_-\n", bad_chat_ids);
+        if (bad_chat_ids > 0)
+            fmt::print("left out: {} chats whose id has other than A-Za-z0-9_-\n", bad_chat_ids);
         if (bad_messages > 0) fmt::print("left out: {} entries that are no messages\n", bad_messages);
     }
 };
@@ -52,7 +53,8 @@ class SeedImport {
     Task<Outcome> run(std::string seed_database, std::optional<RedisAddress> seed_redis) {
         auto outcome = co_await import_catalog(std::move(seed_database));
         if (outcome && seed_redis) outcome = co_await import_chats(std::move(*seed_redis));
-        if (outcome && !seed_redis) fmt::print("no --redis and no REDIS_URL: chats and memories were left out\n");
+        if (outcome && !seed_redis)
+            fmt::print("no --redis and no REDIS_URL: chats and memories were left out\n");
         if (outcome) counts_.print();
         co_return outcome;
     }
@@ -65,8 +67,9 @@ class SeedImport {
         const db::PgResult users(
             PQexec(seed->get(), "SELECT username, coalesce(hashed_password, ''), coalesce(api_key, '') "
                                 "FROM public.users ORDER BY username"));
-        const db::PgResult npcs(PQexec(
-            seed->get(), "SELECT id, char_descr, world_descr, has_scratchpad::int FROM public.npcs ORDER BY id"));
+        const db::PgResult npcs(
+            PQexec(seed->get(),
+                   "SELECT id, char_descr, world_descr, has_scratchpad::int FROM public.npcs ORDER BY id"));
         for (const auto* result : {users.get(), npcs.get()}) {
             if (PQresultStatus(result) != PGRES_TUPLES_OK) {
                 co_return std::unexpected(fmt::format("SEED_DATABASE_URL: {}", PQresultErrorMessage(result)));
@@ -85,7 +88,8 @@ class SeedImport {
             const std::string digest = sha256_hex(key.empty() ? new_api_key() : key);
             const auto added = co_await stores_.catalog().import_user(name, PQgetvalue(rows, row, 1), digest);
             if (!added) co_return store_failed(added.error());
-            if (*added && **added != name) fmt::print("the name '{}' is taken, imported as '{}'\n", name, **added);
+            if (*added && **added != name)
+                fmt::print("the name '{}' is taken, imported as '{}'\n", name, **added);
             ++(*added ? counts_.users : counts_.unchanged);
             progress("users", static_cast<std::size_t>(row));
         }
@@ -142,13 +146,16 @@ class SeedImport {
         std::string cursor = "0";
         do {
             const auto reply = co_await redis.command({"SCAN", cursor, "MATCH", pattern, "COUNT", "500"});
-            if (!reply || reply->size() != 2) co_return std::unexpected("the seed's Redis did not answer SCAN");
+            if (!reply || reply->size() != 2)
+                co_return std::unexpected("the seed's Redis did not answer SCAN");
             cursor = (*reply)[0].text();
             const RedisReply names = (*reply)[1];
             for (std::size_t i = 0; i < names.size(); ++i) {
                 auto name = parse_seed_chat_name(names[i].text(), prefix);
-                if (name) names_.emplace(std::move(name->key), std::move(name->chat_id));
-                else ++counts_.without_user;
+                if (name)
+                    names_.emplace(std::move(name->key), std::move(name->chat_id));
+                else
+                    ++counts_.without_user;
             }
         } while (cursor != "0");
         co_return Outcome();
@@ -183,11 +190,14 @@ class SeedImport {
         history.memory = memory->text();
         for (std::size_t i = 0; i < entries->size(); ++i) {
             auto message = parse_seed_message((*entries)[i].text(), now_ms());
-            if (message) history.messages.push_back(std::move(*message));
-            else ++counts_.bad_messages;
+            if (message)
+                history.messages.push_back(std::move(*message));
+            else
+                ++counts_.bad_messages;
         }
         const std::size_t messages = history.messages.size();
-        const auto added = co_await stores_.sessions().import_chat(ChatKey{**owner, chat_id}, std::move(history));
+        const auto added =
+            co_await stores_.sessions().import_chat(ChatKey{**owner, chat_id}, std::move(history));
         if (!added) co_return store_failed(added.error());
         ++(*added ? counts_.chats : counts_.unchanged);
         if (*added) counts_.messages += messages;
@@ -202,8 +212,8 @@ class SeedImport {
     std::set<std::pair<std::string, std::string>> names_; // key and chat_id
 };
 
-std::expected<std::optional<RedisAddress>, std::string> seed_redis_of(const Config& config,
-                                                                      std::span<const std::string_view> args) {
+std::expected<std::optional<RedisAddress>, std::string>
+seed_redis_of(const Config& config, std::span<const std::string_view> args) {
     if (args.empty()) return config.redis;
     if (args.size() != 2 || args[0] != "--redis") return std::unexpected("usage: import-seed [--redis URL]");
     auto address = parse_redis_url(args[1]);

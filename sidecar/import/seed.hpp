@@ -11,8 +11,8 @@
 namespace npcchat {
 
 // Reads SEED_DATABASE_URL (tables public.users and public.npcs) and the Redis of `--redis URL`, else of
-// REDIS_URL; writes into the stores of `config`. Prints what it did. Run again, it changes nothing. The error is
-// for the operator.
+// REDIS_URL; writes into the stores of `config`. Prints what it did. Run again, it changes nothing. The error
+// is for the operator.
 std::expected<void, std::string> import_seed(const Config& config, const Environment& environment,
                                              std::span<const std::string_view> args);
 

@@ -10,12 +10,13 @@
 
 namespace npcchat {
 
-// One entry of a list chat_history:{key}:{chat_id}: {"text", "role"}. The user's "#USER:" mark is taken off; what
-// an NPC wrote between #SCRATCHPAD and #ANSWER, or inside thinking tags, becomes its scratchpad. Nothing for what
-// is no such entry.
+// One entry of a list chat_history:{key}:{chat_id}: {"text", "role"}. The user's "#USER:" mark is taken off;
+// what an NPC wrote between #SCRATCHPAD and #ANSWER, or inside thinking tags, becomes its scratchpad. Nothing
+// for what is no such entry.
 std::optional<Message> parse_seed_message(std::string_view entry, Millis at);
 
-// "chat_history:{key}:{chat_id}" or "long_memory:{key}:{chat_id}", taken apart. Nothing where no user is in it.
+// "chat_history:{key}:{chat_id}" or "long_memory:{key}:{chat_id}", taken apart. Nothing where no user is in
+// it.
 struct SeedChatName {
     std::string key;
     std::string chat_id;

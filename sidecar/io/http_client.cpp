@@ -29,9 +29,12 @@ struct SlistFree {
 HttpFailure failure_of(CURLcode code) {
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_CONNECT: return HttpFailure::unreachable;
-    case CURLE_OPERATION_TIMEDOUT: return HttpFailure::timed_out;
-    default: return HttpFailure::broken;
+    case CURLE_COULDNT_CONNECT:
+        return HttpFailure::unreachable;
+    case CURLE_OPERATION_TIMEDOUT:
+        return HttpFailure::timed_out;
+    default:
+        return HttpFailure::broken;
     }
 }
 
@@ -108,9 +111,11 @@ HttpClient::Shard::Shard(Executor executor)
 }
 
 HttpClient::Shard::~Shard() {
-    for (auto& [easy, transfer] : transfers_) curl_multi_remove_handle(multi_.get(), easy);
+    for (auto& [easy, transfer] : transfers_)
+        curl_multi_remove_handle(multi_.get(), easy);
     multi_.reset(); // its sockets say goodbye while sockets_ is still there
-    for (auto& [fd, socket] : sockets_) socket->descriptor.release();
+    for (auto& [fd, socket] : sockets_)
+        socket->descriptor.release();
 }
 
 std::size_t HttpClient::Shard::on_body(char* data, std::size_t size, std::size_t count, void* user) {
@@ -194,7 +199,8 @@ int HttpClient::Shard::on_socket(CURL*, curl_socket_t fd, int what, void* user, 
 }
 
 void HttpClient::Shard::watch(const std::shared_ptr<Socket>& socket) {
-    const auto wait = [this, &socket](Descriptor::wait_type type, int interest, int event, bool Socket::* waiting) {
+    const auto wait = [this, &socket](Descriptor::wait_type type, int interest, int event,
+                                      bool Socket::* waiting) {
         if (!(socket->wanted & interest) || (*socket).*waiting) return;
         (*socket).*waiting = true;
         socket->descriptor.async_wait(type, [this, socket, event, interest, waiting](error_code error) {
@@ -229,7 +235,8 @@ void HttpClient::Shard::collect_finished() {
             transfer->response.status = static_cast<int>(status);
             finish(transfer, std::move(transfer->response));
         } else {
-            finish(transfer, std::unexpected(transfer->too_large ? HttpFailure::too_large : failure_of(code)));
+            finish(transfer,
+                   std::unexpected(transfer->too_large ? HttpFailure::too_large : failure_of(code)));
         }
     }
 }
@@ -295,11 +302,13 @@ void HttpClient::Shard::end_late(Clock::time_point now) {
     for (const auto& [easy, transfer] : transfers_) {
         if (!transfer->begun && transfer->first_byte_by <= now) late.push_back(transfer);
     }
-    for (const auto& transfer : late) finish(transfer, std::unexpected(HttpFailure::timed_out));
+    for (const auto& transfer : late)
+        finish(transfer, std::unexpected(HttpFailure::timed_out));
 }
 
 HttpClient::HttpClient(Executor executor) : sweep_timer_(executor) {
-    for (std::size_t i = 0; i < kShards; ++i) shards_.push_back(std::make_unique<Shard>(executor));
+    for (std::size_t i = 0; i < kShards; ++i)
+        shards_.push_back(std::make_unique<Shard>(executor));
     spawn(executor, "http sweep", [this] { return end_late(); });
 }
 
@@ -307,14 +316,16 @@ Task<void> HttpClient::end_late() {
     for (;;) {
         sweep_timer_.expires_after(kSweep);
         co_await sweep_timer_.async_wait(use_task);
-        for (const auto& shard : shards_) shard->end_late(Clock::now());
+        for (const auto& shard : shards_)
+            shard->end_late(Clock::now());
     }
 }
 
 HttpClient::~HttpClient() = default;
 
 Task<Outcome> HttpClient::post(HttpRequest request) {
-    const auto idlest = std::ranges::min_element(shards_, {}, [](const auto& shard) { return shard->in_flight(); });
+    const auto idlest =
+        std::ranges::min_element(shards_, {}, [](const auto& shard) { return shard->in_flight(); });
     co_return co_await (*idlest)->post(std::move(request));
 }
 

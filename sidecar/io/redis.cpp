@@ -1,6 +1,7 @@
 #include "io/redis.hpp"
 
 #include "base/log.hpp"
+#include "base/number.hpp"
 #include "base/percent.hpp"
 
 #include <algorithm>
@@ -67,7 +68,8 @@ std::int64_t RedisReply::integer() const {
 }
 
 std::string_view RedisReply::text() const {
-    const bool has_text = part_->type == REDIS_REPLY_STRING || part_->type == REDIS_REPLY_STATUS || is_error();
+    const bool has_text =
+        part_->type == REDIS_REPLY_STRING || part_->type == REDIS_REPLY_STATUS || is_error();
     return has_text ? std::string_view(part_->str, part_->len) : std::string_view();
 }
 
@@ -100,10 +102,9 @@ std::expected<RedisAddress, std::string> parse_redis_url(std::string_view url) {
     }
     if (const auto slash = url.find('/'); slash != url.npos) {
         const std::string_view db = url.substr(slash + 1);
-        const auto end = db.data() + db.size();
-        if (!db.empty() && std::from_chars(db.data(), end, address.database).ptr != end) {
-            return wrong("the database is not a number");
-        }
+        const auto number = db.empty() ? std::optional(0) : parse_number<int>(db);
+        if (!number || *number < 0) return wrong("the database is not a number");
+        address.database = *number;
         url = url.substr(0, slash);
     }
     if (const auto colon = url.rfind(':'); colon != url.npos && !url.ends_with(']')) {
@@ -156,7 +157,8 @@ void Redis::close(std::shared_ptr<Connection> connection, std::string_view why) 
     if (connection_ == connection) connection_.reset();
     if (!why.empty()) log(Level::error, "Redis connection lost", {{"error", why}});
     for (Pending& pending : connection->pending) {
-        asio::post(executor_, [resume = std::move(pending.resume)]() mutable { resume(store_unavailable()); });
+        asio::post(executor_,
+                   [resume = std::move(pending.resume)]() mutable { resume(store_unavailable()); });
     }
     connection->pending.clear();
 }
@@ -205,8 +207,10 @@ Task<bool> Redis::connect(const std::shared_ptr<Connection>& connection) {
 Task<bool> Redis::greet(const std::shared_ptr<Connection>& connection) {
     std::vector<std::vector<std::string_view>> commands;
     const std::string database = std::to_string(address_.database);
-    if (!address_.user.empty()) commands.push_back({"AUTH", address_.user, address_.password});
-    else if (!address_.password.empty()) commands.push_back({"AUTH", address_.password});
+    if (!address_.user.empty())
+        commands.push_back({"AUTH", address_.user, address_.password});
+    else if (!address_.password.empty())
+        commands.push_back({"AUTH", address_.password});
     if (address_.database != 0) commands.push_back({"SELECT", database});
     for (const auto& command : commands) {
         const auto reply = co_await exchange(connection, command);
@@ -231,9 +235,8 @@ Task<bool> Redis::read_clock(const std::shared_ptr<Connection>& connection) {
 }
 
 void Redis::measure_clock() {
-    spawn(executor_, "redis clock", [this, connection = connection_]() -> Task<void> {
-        co_await read_clock(connection);
-    });
+    spawn(executor_, "redis clock",
+          [this, connection = connection_]() -> Task<void> { co_await read_clock(connection); });
 }
 
 std::string Redis::deadline() const {
@@ -245,15 +248,16 @@ Task<void> Redis::read_replies(std::shared_ptr<Connection> connection) {
     std::array<char, 16384> bytes;
     while (!connection->closed) {
         error_code error;
-        const std::size_t size =
-            co_await connection->socket.async_read_some(asio::buffer(bytes), asio::redirect_error(use_task, error));
+        const std::size_t size = co_await connection->socket.async_read_some(
+            asio::buffer(bytes), asio::redirect_error(use_task, error));
         if (error || redisReaderFeed(connection->reader.get(), bytes.data(), size) != REDIS_OK) {
             close(connection, error ? std::string_view(error.message()) : "bad reply");
             co_return;
         }
         for (;;) {
             void* reply = nullptr;
-            if (redisReaderGetReply(connection->reader.get(), &reply) != REDIS_OK) close(connection, "bad reply");
+            if (redisReaderGetReply(connection->reader.get(), &reply) != REDIS_OK)
+                close(connection, "bad reply");
             if (!reply) break;
             RedisReply whole(static_cast<redisReply*>(reply));
             if (connection->pending.empty()) break; // closed meanwhile
@@ -268,7 +272,8 @@ Task<void> Redis::write_commands(std::shared_ptr<Connection> connection) {
     while (!connection->out.empty() && !connection->closed) {
         const std::string bytes = std::exchange(connection->out, {});
         error_code error;
-        co_await asio::async_write(connection->socket, asio::buffer(bytes), asio::redirect_error(use_task, error));
+        co_await asio::async_write(connection->socket, asio::buffer(bytes),
+                                   asio::redirect_error(use_task, error));
         if (error) close(connection, error.message());
     }
     connection->writing = false;
@@ -282,9 +287,12 @@ void Redis::watch_oldest(const std::shared_ptr<Connection>& connection) {
         if (error) return;
         connection->watched = false;
         // Replies come in order: behind a command without one, all others wait too.
-        const bool late = !connection->pending.empty() && connection->pending.front().deadline <= Clock::now();
-        if (late) close(connection, "no answer within the deadline");
-        else watch_oldest(connection);
+        const bool late =
+            !connection->pending.empty() && connection->pending.front().deadline <= Clock::now();
+        if (late)
+            close(connection, "no answer within the deadline");
+        else
+            watch_oldest(connection);
     });
 }
 
@@ -311,7 +319,8 @@ Redis::Script Redis::make_script(std::string_view source) {
     std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
     SHA1(reinterpret_cast<const unsigned char*>(source.data()), source.size(), digest.data());
     std::string hex;
-    for (const unsigned char byte : digest) fmt::format_to(std::back_inserter(hex), "{:02x}", byte);
+    for (const unsigned char byte : digest)
+        fmt::format_to(std::back_inserter(hex), "{:02x}", byte);
     return Script{source, std::move(hex)};
 }
 

@@ -22,9 +22,9 @@ class RedisReply {
     explicit RedisReply(redisReply* reply); // takes it over
     bool is_nil() const;
     bool is_error() const;
-    std::int64_t integer() const;  // 0 where it is none
-    std::string_view text() const; // of strings, statuses and errors, else empty
-    std::size_t size() const;      // of arrays, else 0
+    std::int64_t integer() const;                   // 0 where it is none
+    std::string_view text() const;                  // of strings, statuses and errors, else empty
+    std::size_t size() const;                       // of arrays, else 0
     RedisReply operator[](std::size_t index) const; // index < size()
 
   private:
@@ -52,8 +52,8 @@ class Redis {
     Redis(const Redis&) = delete;
     Redis& operator=(const Redis&) = delete;
 
-    // 503 where Redis is down or does not answer in time: whether the command was carried out is then unknown.
-    // An error reply of Redis comes back as a reply.
+    // 503 where Redis is down or does not answer in time: whether the command was carried out is then
+    // unknown. An error reply of Redis comes back as a reply.
     Task<Result<RedisReply>> command(std::vector<std::string_view> args);
 
     // A Lua script by its digest, sent whole where Redis does not have it yet.
@@ -70,7 +70,8 @@ class Redis {
     // wakes.
     std::string deadline() const;
 
-    // To be called where Redis says that a deadline has passed that should not have: one of the clocks was set.
+    // To be called where Redis says that a deadline has passed that should not have: one of the clocks was
+    // set.
     void measure_clock();
 
   private:
@@ -92,7 +93,7 @@ class Redis {
     RedisAddress address_;
     Clock::duration limit_;
     std::shared_ptr<Connection> connection_; // nothing while down
-    Millis clock_offset_ = 0; // Redis' clock minus our steady one
+    Millis clock_offset_ = 0;                // Redis' clock minus our steady one
     Timer retry_timer_;
     bool stopping_ = false;
 };

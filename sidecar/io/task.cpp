@@ -9,7 +9,8 @@ void report_exception(const char* where, std::exception_ptr error) {
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& caught) {
-        log(Level::error, "uncaught exception", {{"where", where}, {"what", std::string_view(caught.what())}});
+        log(Level::error, "uncaught exception",
+            {{"where", where}, {"what", std::string_view(caught.what())}});
     } catch (...) {
         log(Level::error, "uncaught exception", {{"where", where}});
     }

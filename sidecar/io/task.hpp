@@ -19,12 +19,12 @@ using Executor = asio::io_context::executor_type;
 template <class T> using Task = asio::awaitable<T, Executor>;
 inline constexpr asio::use_awaitable_t<Executor> use_task{};
 
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                                         Executor>;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
 using Clock = std::chrono::steady_clock;
 
-// What wakes a coroutine that `suspend` put to sleep. To be called once, on the coroutine's own loop, and never
-// from within the function that was given to `suspend`. Destroying it uncalled ends the coroutine.
+// What wakes a coroutine that `suspend` put to sleep. To be called once, on the coroutine's own loop, and
+// never from within the function that was given to `suspend`. Destroying it uncalled ends the coroutine.
 template <class T> using Resume = std::move_only_function<void(T)>;
 
 template <class T, class Start> Task<T> suspend(Start start) {

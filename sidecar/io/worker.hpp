@@ -23,11 +23,11 @@ class Worker {
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
 
-    // Runs `job` on the thread and gives back what it returns. 503 where the queue is full, or where `limit` has
-    // passed: a job that has not begun by then never begins; one that has begun ends by itself, unheard.
+    // Runs `job` on the thread and gives back what it returns. 503 where the queue is full, or where `limit`
+    // has passed: a job that has not begun by then never begins; one that has begun ends by itself, unheard.
     // `job` owns what it uses: it may outlive the caller.
-    template <class Job> auto run(Executor executor, Clock::duration limit, Job job)
-        -> Task<Result<std::invoke_result_t<Job&>>>;
+    template <class Job>
+    auto run(Executor executor, Clock::duration limit, Job job) -> Task<Result<std::invoke_result_t<Job&>>>;
 
   private:
     using Work = std::move_only_function<void()>;
@@ -43,7 +43,8 @@ class Worker {
 };
 
 template <class Job>
-auto Worker::run(Executor executor, Clock::duration limit, Job job) -> Task<Result<std::invoke_result_t<Job&>>> {
+auto Worker::run(Executor executor, Clock::duration limit, Job job)
+    -> Task<Result<std::invoke_result_t<Job&>>> {
     using Value = std::invoke_result_t<Job&>;
     // Shared by the loop and the thread: only the loop touches `resume` and `timer`.
     struct Pending {
@@ -67,7 +68,8 @@ auto Worker::run(Executor executor, Clock::duration limit, Job job) -> Task<Resu
             asio::post(executor, [pending, value] { pending->finish(std::move(*value)); });
         });
         if (!queued) {
-            asio::post(executor, [pending] { pending->finish(fail(503, "The service is busy, try again", 1)); });
+            asio::post(executor,
+                       [pending] { pending->finish(fail(503, "The service is busy, try again", 1)); });
             return;
         }
         pending->timer.expires_after(limit);

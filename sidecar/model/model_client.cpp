@@ -13,10 +13,14 @@ constexpr int kMaxRetryAfter = 3600; // seconds that we pass on
 
 Error endpoint_failed(HttpFailure failure) {
     switch (failure) {
-    case HttpFailure::timed_out: return {504, "The model endpoint did not answer in time", 0, {}};
-    case HttpFailure::unreachable: return {502, "The model endpoint cannot be reached", 0, {}};
-    case HttpFailure::too_large: return {502, "The model endpoint's answer is too large", 0, {}};
-    case HttpFailure::broken: break;
+    case HttpFailure::timed_out:
+        return {504, "The model endpoint did not answer in time", 0, {}};
+    case HttpFailure::unreachable:
+        return {502, "The model endpoint cannot be reached", 0, {}};
+    case HttpFailure::too_large:
+        return {502, "The model endpoint's answer is too large", 0, {}};
+    case HttpFailure::broken:
+        break;
     }
     return {502, "The model endpoint broke off its answer", 0, {}};
 }
@@ -34,7 +38,8 @@ std::int64_t usage_of(const json_t* root, const char* field) {
 
 std::string completion_request(const std::string& upstream_name, const std::vector<ChatMessage>& messages) {
     std::size_t size = 64;
-    for (const ChatMessage& message : messages) size += message.content.size() + message.content.size() / 16 + 40;
+    for (const ChatMessage& message : messages)
+        size += message.content.size() + message.content.size() / 16 + 40;
     std::string body;
     body.reserve(size);
     body += R"({"model":)";
@@ -76,7 +81,8 @@ Task<Result<Completion>> ModelClient::complete(const Model& model, const std::ve
     HttpRequest request;
     request.url = model.target.base_url + "/chat/completions";
     request.headers = {"Content-Type: application/json", "Accept: application/json"};
-    if (!model.target.api_key.empty()) request.headers.push_back("Authorization: Bearer " + model.target.api_key);
+    if (!model.target.api_key.empty())
+        request.headers.push_back("Authorization: Bearer " + model.target.api_key);
     request.body = completion_request(model.target.upstream_name, messages);
     request.timeouts = model.target.timeouts;
     auto response = co_await http_.post(std::move(request));
@@ -84,7 +90,8 @@ Task<Result<Completion>> ModelClient::complete(const Model& model, const std::ve
     auto completion = parse_completion(*response);
     if (completion && completion->prompt_tokens == 0) {
         for (const ChatMessage& message : messages) {
-            completion->prompt_tokens += static_cast<std::int64_t>(estimate_tokens(message.content) + kMessageTokens);
+            completion->prompt_tokens +=
+                static_cast<std::int64_t>(estimate_tokens(message.content) + kMessageTokens);
         }
     }
     if (completion && completion->completion_tokens == 0) {

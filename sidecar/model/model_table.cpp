@@ -23,20 +23,22 @@ constexpr std::array kNebiusModels = {"meta-llama/Meta-Llama-3.1-405B-Instruct",
                                       "meta-llama/Meta-Llama-3.1-8B-Instruct"};
 
 std::string without_trailing_slash(std::string url) {
-    while (url.ends_with('/')) url.pop_back();
+    while (url.ends_with('/'))
+        url.pop_back();
     return url;
 }
 
 // Configured by a key or a base URL.
-std::optional<Provider> provider_of(const Environment& environment, const char* key_name, const char* url_name,
-                                    const char* default_url) {
+std::optional<Provider> provider_of(const Environment& environment, const char* key_name,
+                                    const char* url_name, const char* default_url) {
     const auto key = environment(key_name);
     const auto url = environment(url_name);
     if (!key && !url) return std::nullopt;
     return Provider{without_trailing_slash(url.value_or(default_url)), key.value_or("")};
 }
 
-Model model_at(const Provider& provider, std::string name, std::size_t context, const HttpTimeouts& timeouts) {
+Model model_at(const Provider& provider, std::string name, std::size_t context,
+               const HttpTimeouts& timeouts) {
     return Model{name, context, ModelTarget{provider.base_url, provider.api_key, name, timeouts}};
 }
 

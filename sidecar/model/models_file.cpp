@@ -59,7 +59,8 @@ class Object {
         const json_t* field = get(name);
         if (!field) return otherwise;
         const double value = json_number_value(field);
-        if (!json_is_number(field) || value <= 0 || value > 86'400) reject(at(name), "must be 0 to 86400 seconds");
+        if (!json_is_number(field) || value <= 0 || value > 86'400)
+            reject(at(name), "must be 0 to 86400 seconds");
         return std::chrono::milliseconds(static_cast<std::int64_t>(value * 1000));
     }
 
@@ -103,7 +104,8 @@ ModelTarget read_target(const json_t* value, const std::string& place, const std
     if (!target.base_url.starts_with("http://") && !target.base_url.starts_with("https://")) {
         reject(object.at("base_url"), "must begin with http:// or https://");
     }
-    while (target.base_url.ends_with('/')) target.base_url.pop_back();
+    while (target.base_url.ends_with('/'))
+        target.base_url.pop_back();
     target.upstream_name = object.text("model").value_or(model_name);
     target.api_key = read_api_key(object, environment);
     target.timeouts = defaults;
@@ -134,12 +136,14 @@ Model read_model(const json_t* value, const std::string& place, const Environmen
     if (!json_is_array(targets) || json_array_size(targets) != 1) {
         reject(object.at("targets"), "must be a list of one target");
     }
-    model.target = read_target(json_array_get(targets, 0), object.at("targets[0]"), model.name, environment, defaults);
+    model.target =
+        read_target(json_array_get(targets, 0), object.at("targets[0]"), model.name, environment, defaults);
     object.no_others();
     return model;
 }
 
-std::vector<Model> read_models(const json_t* root, const Environment& environment, const HttpTimeouts& defaults) {
+std::vector<Model> read_models(const json_t* root, const Environment& environment,
+                               const HttpTimeouts& defaults) {
     Object object(root, "$");
     const json_t* list = object.get("models");
     if (!json_is_array(list) || json_array_size(list) == 0) reject("$.models", "must be a list of models");
@@ -147,7 +151,8 @@ std::vector<Model> read_models(const json_t* root, const Environment& environmen
     for (std::size_t i = 0; i < json_array_size(list); ++i) {
         const std::string place = fmt::format("$.models[{}]", i);
         Model model = read_model(json_array_get(list, i), place, environment, defaults);
-        if (std::ranges::find(models, model.name, &Model::name) != models.end()) reject(place + ".name", "stands twice");
+        if (std::ranges::find(models, model.name, &Model::name) != models.end())
+            reject(place + ".name", "stands twice");
         models.push_back(std::move(model));
     }
     object.no_others();
@@ -156,8 +161,8 @@ std::vector<Model> read_models(const json_t* root, const Environment& environmen
 
 } // namespace
 
-std::expected<std::vector<Model>, std::string> parse_models(std::string_view text, const Environment& environment,
-                                                            const HttpTimeouts& defaults) {
+std::expected<std::vector<Model>, std::string>
+parse_models(std::string_view text, const Environment& environment, const HttpTimeouts& defaults) {
     const auto root = parse_json(text);
     if (!root) return std::unexpected(root.error().detail);
     try {
@@ -167,9 +172,8 @@ std::expected<std::vector<Model>, std::string> parse_models(std::string_view tex
     }
 }
 
-std::expected<std::vector<Model>, std::string> read_models_file(const std::string& path,
-                                                                const Environment& environment,
-                                                                const HttpTimeouts& defaults) {
+std::expected<std::vector<Model>, std::string>
+read_models_file(const std::string& path, const Environment& environment, const HttpTimeouts& defaults) {
     const auto text = read_file(path);
     if (!text) return std::unexpected(path + " cannot be read");
     return parse_models(*text, environment, defaults);

@@ -14,10 +14,9 @@
 namespace npcchat {
 
 // The error names the place in the file.
-std::expected<std::vector<Model>, std::string> read_models_file(const std::string& path,
-                                                                const Environment& environment,
-                                                                const HttpTimeouts& defaults);
-std::expected<std::vector<Model>, std::string> parse_models(std::string_view text, const Environment& environment,
-                                                            const HttpTimeouts& defaults);
+std::expected<std::vector<Model>, std::string>
+read_models_file(const std::string& path, const Environment& environment, const HttpTimeouts& defaults);
+std::expected<std::vector<Model>, std::string>
+parse_models(std::string_view text, const Environment& environment, const HttpTimeouts& defaults);
 
 } // namespace npcchat

@@ -13,7 +13,8 @@ Result<Json> json_or_form_body(const Request& request) {
     if (!fields) return fail(400, "The form is malformed: " + fields.error());
     Json object(json_object());
     for (const auto& [name, value] : *fields) {
-        json_object_setn_new(object.get(), name.data(), name.size(), json_stringn(value.data(), value.size()));
+        json_object_setn_new(object.get(), name.data(), name.size(),
+                             json_stringn(value.data(), value.size()));
     }
     return object;
 }

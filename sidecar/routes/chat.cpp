@@ -34,7 +34,8 @@ Result<TurnRequest> read_turn(const json_t* body, const Request& request) {
     if (!chat_id) return std::unexpected(std::move(chat_id.error()));
     const auto stream = fields.optional_flag("stream");
     if (!stream) return std::unexpected(stream.error());
-    if (stream->value_or(false)) return fail(422, "stream: answers are not streamed, leave it out or say false");
+    if (stream->value_or(false))
+        return fail(422, "stream: answers are not streamed, leave it out or say false");
     turn.message = std::move(*message);
     turn.model = std::move(*model).value_or("");
     turn.chat_id = std::move(*chat_id);
@@ -50,8 +51,9 @@ Task<Result<Response>> answer_turn(Services& services, TurnRequest turn) {
     append_json_string(body, answer->chat_id);
     body += R"(, "model": )";
     append_json_string(body, answer->model);
-    fmt::format_to(std::back_inserter(body), R"(, "usage": {{"prompt_tokens": {}, "completion_tokens": {}}}}})",
-                   answer->prompt_tokens, answer->completion_tokens);
+    fmt::format_to(std::back_inserter(body),
+                   R"(, "usage": {{"prompt_tokens": {}, "completion_tokens": {}}}}})", answer->prompt_tokens,
+                   answer->completion_tokens);
     co_return json_response(std::move(body));
 }
 

@@ -18,7 +18,8 @@ struct PathUser {
 PathUser path_user_of(const Request& request) {
     const auto space = request.path_user.find(' ');
     if (space != std::string_view::npos) {
-        return {std::string(request.path_user.substr(0, space)), std::string(request.path_user.substr(space + 1))};
+        return {std::string(request.path_user.substr(0, space)),
+                std::string(request.path_user.substr(space + 1))};
     }
     const std::string& segment = request.params.front();
     return {sha256_hex(segment), sha256_hex(fold_name(segment))};
@@ -53,10 +54,12 @@ void append_message(std::string& body, const Message& message, View view) {
     body += '}';
 }
 
-std::string history_json(const std::string& chat_id, const std::string& user, const ChatHistory& history, View view) {
+std::string history_json(const std::string& chat_id, const std::string& user, const ChatHistory& history,
+                         View view) {
     const std::string npc_id = history.npc_id.value_or("");
-    std::string body = fmt::format(R"({{"chat_id": {}, "user_id": {}, "npc_id": {}, "history": [)", json_string(chat_id),
-                                   json_string(user), npc_id.empty() ? "null" : json_string(npc_id));
+    std::string body =
+        fmt::format(R"({{"chat_id": {}, "user_id": {}, "npc_id": {}, "history": [)", json_string(chat_id),
+                    json_string(user), npc_id.empty() ? "null" : json_string(npc_id));
     for (std::size_t i = 0; i < history.messages.size(); ++i) {
         if (i > 0) body += ", ";
         append_message(body, history.messages[i], view);
@@ -67,8 +70,8 @@ std::string history_json(const std::string& chat_id, const std::string& user, co
     return body;
 }
 
-Task<Result<Response>> answer_history(Services& services, UserId user_id, std::string user, std::string chat_id,
-                                      View view) {
+Task<Result<Response>> answer_history(Services& services, UserId user_id, std::string user,
+                                      std::string chat_id, View view) {
     if (!is_chat_id(chat_id)) co_return fail(404, "Unknown chat_id");
     const auto history = co_await services.sessions.history(ChatKey{user_id, chat_id});
     if (!history) co_return std::unexpected(history.error());
@@ -81,7 +84,8 @@ Task<Result<Response>> answer_history(Services& services, UserId user_id, std::s
 Task<Result<Response>> history_of_user(Services& services, Request& request) {
     auto user = co_await find_path_user(services, path_user_of(request));
     if (!user) co_return std::unexpected(std::move(user.error()));
-    co_return co_await answer_history(services, user->id, std::move(user->name), request.params[1], View::admin);
+    co_return co_await answer_history(services, user->id, std::move(user->name), request.params[1],
+                                      View::admin);
 }
 
 Task<Result<Response>> own_history(Services& services, Request& request) {

@@ -1,9 +1,10 @@
 // NPCs: made, listed, read, changed and deleted by their owners and the admin.
 #include "account/names.hpp"
+#include "base/number.hpp"
 #include "routes/body.hpp"
 #include "routes/routes.hpp"
 
-#include <charconv>
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace npcchat::routes {
@@ -14,14 +15,15 @@ constexpr int kDefaultPage = 20;
 constexpr int kMaxPage = 100;
 
 std::string npc_json(const Npc& npc) {
-    return fmt::format(R"({{"npc_id": {}, "char_descr": {}, "world_descr": {}, "has_scratchpad": {}, "owner": {}, )"
-                       R"("created": "{}", "updated": "{}"}})",
-                       json_string(npc.npc_id), json_string(npc.char_descr), json_string(npc.world_descr),
-                       npc.has_scratchpad, json_string(npc.owner), rfc3339(npc.created), rfc3339(npc.updated));
+    return fmt::format(
+        R"({{"npc_id": {}, "char_descr": {}, "world_descr": {}, "has_scratchpad": {}, "owner": {}, )"
+        R"("created": "{}", "updated": "{}"}})",
+        json_string(npc.npc_id), json_string(npc.char_descr), json_string(npc.world_descr),
+        npc.has_scratchpad, json_string(npc.owner), rfc3339(npc.created), rfc3339(npc.updated));
 }
 
-// The NPC of the path, where the caller owns it or is the admin. Read from the catalog, not from the cache: who
-// changes an NPC sees the change.
+// The NPC of the path, where the caller owns it or is the admin. Read from the catalog, not from the cache:
+// who changes an NPC sees the change.
 Task<Result<Npc>> owned_npc(Services& services, const Request& request) {
     const std::string& given = request.params.front();
     auto npc = co_await services.catalog.find_npc(is_uuid4(given) ? fold_name(given) : given);
@@ -51,13 +53,10 @@ Result<int> page_size(const Request& request) {
     const auto text = query_field(request, "limit");
     if (!text) return std::unexpected(text.error());
     if (!*text || (*text)->empty()) return kDefaultPage;
-    int limit = 0;
-    const char* end = (*text)->data() + (*text)->size();
-    const auto [stopped, error] = std::from_chars((*text)->data(), end, limit);
-    if (error != std::errc() || stopped != end || limit < 1 || limit > kMaxPage) {
+    const auto limit = parse_number<int>(**text);
+    if (!limit || *limit < 1 || *limit > kMaxPage)
         return fail(422, fmt::format("limit: must be 1 to {}", kMaxPage));
-    }
-    return limit;
+    return *limit;
 }
 
 std::string cursor_text(const Npc& npc) {
@@ -68,15 +67,12 @@ std::string cursor_text(const Npc& npc) {
 Task<Result<NpcCursor>> page_start(Services& services, const Request& request) {
     const auto text = query_field(request, "after");
     if (!text) co_return std::unexpected(text.error());
-    NpcCursor cursor;
-    if (!*text || (*text)->empty()) co_return cursor;
+    if (!*text || (*text)->empty()) co_return NpcCursor();
     const std::string& after = **text;
-    const char* end = after.data() + after.size();
-    const auto [stopped, error] = std::from_chars(after.data(), end, cursor.created);
-    if (error == std::errc() && stopped != end && *stopped == '-' && !is_uuid4(after)) {
-        cursor.npc_id.assign(stopped + 1, end);
-        co_return cursor;
-    }
+    const auto dash = std::min(after.find('-'), after.size());
+    const auto created = parse_number<Millis>(after.substr(0, dash));
+    if (created && dash < after.size() && !is_uuid4(after))
+        co_return NpcCursor{*created, after.substr(dash + 1)};
     auto npc = co_await services.catalog.find_npc(after);
     if (!npc) co_return std::unexpected(std::move(npc.error()));
     if (!*npc) co_return fail(422, "after: must be the `next` of a page, or an npc_id");

@@ -32,8 +32,9 @@ std::string metrics_json(std::span<const Metrics* const> loops, const Request& r
     } else {
         for (std::size_t route = 0; route < kMaxRoutes; ++route) {
             for (std::size_t status = 1; status < 6; ++status) {
-                const auto sum = sum_over(
-                    loops, [=](const Metrics& m) -> const Counter& { return m.routes[route].by_class[status]; });
+                const auto sum = sum_over(loops, [=](const Metrics& m) -> const Counter& {
+                    return m.routes[route].by_class[status];
+                });
                 counts.by_class[status] += sum;
                 counts.total += sum;
             }
@@ -48,7 +49,8 @@ std::string metrics_json(std::span<const Metrics* const> loops, const Request& r
 
 std::vector<std::string_view> route_names() {
     std::vector<std::string_view> names;
-    for (const Route& route : public_routes()) names.push_back(route.pattern);
+    for (const Route& route : public_routes())
+        names.push_back(route.pattern);
     return names;
 }
 

@@ -1,11 +1,11 @@
 // Accounts: signing up, a new key for a password, who am I.
 #include "account/names.hpp"
 #include "base/ids.hpp"
+#include "base/number.hpp"
 #include "common/protocol.hpp"
 #include "routes/body.hpp"
 #include "routes/routes.hpp"
 
-#include <charconv>
 #include <fmt/format.h>
 
 namespace npcchat::routes {
@@ -29,15 +29,14 @@ Result<std::int64_t> grace_of(const json_t* body) {
     constexpr const char* kName = "grace_seconds";
     const json_t* value = json_object_get(body, kName);
     if (!json_is_string(value)) {
-        return map(Fields(body).optional_integer(kName, 0, kMaxGrace), [](auto grace) { return grace.value_or(0); });
+        return map(Fields(body).optional_integer(kName, 0, kMaxGrace),
+                   [](auto grace) { return grace.value_or(0); });
     }
-    std::int64_t seconds = -1;
-    const char* end = json_string_value(value) + json_string_length(value);
-    const auto [stopped, error] = std::from_chars(json_string_value(value), end, seconds);
-    if (error != std::errc() || stopped != end || seconds < 0 || seconds > kMaxGrace) {
+    const auto seconds = parse_number<std::int64_t>({json_string_value(value), json_string_length(value)});
+    if (!seconds || *seconds < 0 || *seconds > kMaxGrace) {
         return fail(422, fmt::format("{}: must be a whole number, 0 to {}", kName, kMaxGrace));
     }
-    return seconds;
+    return *seconds;
 }
 
 Result<Credentials> read_credentials(const Request& request) {
@@ -116,7 +115,8 @@ Task<Result<Response>> signup(Services& services, Request& request) {
     auto hash = co_await services.shared.passwords.hash(std::move(credentials->password));
     if (!hash) co_return std::unexpected(std::move(hash.error()));
     const std::string key = new_api_key();
-    auto user = co_await services.catalog.create_user(credentials->username, std::move(*hash), sha256_hex(key));
+    auto user =
+        co_await services.catalog.create_user(credentials->username, std::move(*hash), sha256_hex(key));
     if (!user) co_return std::unexpected(std::move(user.error()));
     if (!*user) co_return fail(400, "Username already taken");
     co_return json_response(
@@ -135,7 +135,8 @@ Task<Result<Response>> api_key(Services& services, Request& request) {
     co_await renew_hash(services, *login, credentials->password);
 
     const std::string key = new_api_key();
-    auto ended = co_await services.catalog.replace_key(login->id, sha256_hex(key), credentials->grace_seconds * 1000);
+    auto ended =
+        co_await services.catalog.replace_key(login->id, sha256_hex(key), credentials->grace_seconds * 1000);
     if (!ended) co_return std::unexpected(std::move(ended.error()));
     Response response = json_response(fmt::format(R"({{"api_key": {}}})", json_string(key)));
     if (credentials->grace_seconds == 0 && !ended->empty()) {

@@ -32,9 +32,8 @@ Task<void> LeaseKeeper::renew_due() {
             held_.front().renewed_at = Clock::now();
             held_.splice(held_.end(), held_, held_.begin());
             // Each on its own: a slow store must not keep the others from being renewed.
-            spawn(executor_, "lease renewal", [this, lease = held_.back().lease]() -> Task<void> {
-                co_await store_.renew(lease);
-            });
+            spawn(executor_, "lease renewal",
+                  [this, lease = held_.back().lease]() -> Task<void> { co_await store_.renew(lease); });
         }
     }
 }

@@ -3,8 +3,8 @@
 namespace npcchat::scripts {
 namespace {
 
-#define LATE(deadline)                                                                                           \
-    "local t = redis.call('TIME')\n"                                                                             \
+#define LATE(deadline)                                                                                       \
+    "local t = redis.call('TIME')\n"                                                                         \
     "if t[1] * 1000 + math.floor(t[2] / 1000) > tonumber(" deadline ") then return LATE end\n"
 
 // The newest message is always sent, then as many as fit.
@@ -79,10 +79,10 @@ return 'ok'
 
 } // namespace
 
-#define SCRIPT(name, source)                                                                                     \
-    const Redis::Script& name() {                                                                                \
-        static const Redis::Script script = Redis::make_script(source);                                          \
-        return script;                                                                                           \
+#define SCRIPT(name, source)                                                                                 \
+    const Redis::Script& name() {                                                                            \
+        static const Redis::Script script = Redis::make_script(source);                                      \
+        return script;                                                                                       \
     }
 SCRIPT(open, kOpen)
 SCRIPT(commit, kCommit)

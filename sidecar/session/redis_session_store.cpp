@@ -54,22 +54,24 @@ Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::
     open.message_count = parts[3].integer();
     open.exists = open.message_count > 0 || !open.memory.empty();
     open.messages.reserve(parts.size() - 4);
-    for (std::size_t i = 4; i < parts.size(); ++i) open.messages.push_back(decode(parts[i].text()));
+    for (std::size_t i = 4; i < parts.size(); ++i)
+        open.messages.push_back(decode(parts[i].text()));
     co_return open;
 }
 
 Task<Result<void>> RedisSessionStore::commit(const Lease& lease, Turn turn) {
-    const auto reply = co_await redis_.run(scripts::commit(), keys_of(lease.chat),
-                                           {lease.token, redis_.deadline(), std::to_string(idle_ttl_), turn.npc_id,
-                                            encode(turn.question), encode(turn.answer), turn.answer.scratchpad});
+    const auto reply =
+        co_await redis_.run(scripts::commit(), keys_of(lease.chat),
+                            {lease.token, redis_.deadline(), std::to_string(idle_ttl_), turn.npc_id,
+                             encode(turn.question), encode(turn.answer), turn.answer.scratchpad});
     co_return written(reply);
 }
 
 Task<Result<void>> RedisSessionStore::commit_memory(const Lease& lease, std::string memory,
                                                     std::int64_t message_count) {
-    const auto reply = co_await redis_.run(
-        scripts::commit_memory(), keys_of(lease.chat),
-        {lease.token, redis_.deadline(), std::to_string(idle_ttl_), std::move(memory), std::to_string(message_count)});
+    const auto reply = co_await redis_.run(scripts::commit_memory(), keys_of(lease.chat),
+                                           {lease.token, redis_.deadline(), std::to_string(idle_ttl_),
+                                            std::move(memory), std::to_string(message_count)});
     co_return written(reply);
 }
 
@@ -103,7 +105,8 @@ Task<Result<std::optional<ChatHistory>>> RedisSessionStore::history(ChatKey chat
     const RedisReply log = parts[2];
     const RedisReply pads = parts[3];
     if (log.size() == 0 && history.memory.empty()) co_return std::nullopt;
-    for (std::size_t i = 0; i < log.size(); ++i) history.messages.push_back(decode(log[i].text()));
+    for (std::size_t i = 0; i < log.size(); ++i)
+        history.messages.push_back(decode(log[i].text()));
     for (std::size_t i = 0; i + 1 < pads.size(); i += 2) {
         const auto index = static_cast<std::size_t>(pads[i].integer());
         if (index < history.messages.size()) history.messages[index].scratchpad = pads[i + 1].text();

@@ -18,9 +18,11 @@ class RedisSessionStore final : public SessionStore {
   public:
     RedisSessionStore(Redis& redis, Millis idle_ttl) : redis_(redis), idle_ttl_(idle_ttl) {}
 
-    Task<Result<OpenChat>> open(ChatKey chat, std::optional<std::string> npc_id, std::size_t max_bytes) override;
+    Task<Result<OpenChat>> open(ChatKey chat, std::optional<std::string> npc_id,
+                                std::size_t max_bytes) override;
     Task<Result<void>> commit(const Lease& lease, Turn turn) override;
-    Task<Result<void>> commit_memory(const Lease& lease, std::string memory, std::int64_t message_count) override;
+    Task<Result<void>> commit_memory(const Lease& lease, std::string memory,
+                                     std::int64_t message_count) override;
     Task<void> release(const Lease& lease) override;
     Task<void> renew(const Lease& lease) override;
     Task<Result<std::optional<ChatHistory>>> history(ChatKey chat) override;

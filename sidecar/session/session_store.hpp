@@ -37,7 +37,7 @@ struct Message {
 
 struct OpenChat {
     Lease lease;
-    bool exists = false; // something was said or remembered in it
+    bool exists = false;               // something was said or remembered in it
     std::optional<std::string> npc_id; // "": the plain assistant; nothing: not bound yet
     std::string memory;
     std::int64_t message_count = 0;
@@ -65,7 +65,8 @@ class SessionStore {
     // Takes the chat's lease and loads what was said since the last end, newest messages first until
     // `max_bytes` of text. 409 where the chat is answering, or belongs to another NPC than `npc_id`
     // (nothing: any).
-    virtual Task<Result<OpenChat>> open(ChatKey chat, std::optional<std::string> npc_id, std::size_t max_bytes) = 0;
+    virtual Task<Result<OpenChat>> open(ChatKey chat, std::optional<std::string> npc_id,
+                                        std::size_t max_bytes) = 0;
 
     // Stores both messages and gives the lease back, or neither: 503 where the lease was lost meanwhile.
     virtual Task<Result<void>> commit(const Lease& lease, Turn turn) = 0;

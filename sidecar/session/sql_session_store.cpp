@@ -20,8 +20,9 @@ UPDATE chat_leases SET until = now_ms() + $4
 WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= now_ms() RETURNING token)";
 constexpr std::string_view kDropLease =
     "DELETE FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3";
-#define LEASE_IS_OURS                                                                                            \
-    " EXISTS (SELECT 1 FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= now_ms()) "
+#define LEASE_IS_OURS                                                                                        \
+    " EXISTS (SELECT 1 FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= "    \
+    "now_ms()) "
 
 constexpr std::string_view kSelectChat =
     "SELECT npc_id, memory, remembered, messages FROM chats WHERE user_id = $1 AND chat_id = $2";
@@ -38,7 +39,8 @@ constexpr std::string_view kSelectAll =
     "SELECT role, text, at, scratchpad FROM messages WHERE user_id = $1 AND chat_id = $2 ORDER BY seq";
 
 constexpr std::string_view kCountTurn =
-    "INSERT INTO chats (user_id, chat_id, npc_id, messages, used) SELECT $1, $2, $4, 2, now_ms() WHERE" LEASE_IS_OURS
+    "INSERT INTO chats (user_id, chat_id, npc_id, messages, used) SELECT $1, $2, $4, 2, now_ms() "
+    "WHERE" LEASE_IS_OURS
     "ON CONFLICT (user_id, chat_id) DO UPDATE SET npc_id = excluded.npc_id, messages = chats.messages + 2, "
     "used = excluded.used RETURNING messages";
 // $8 counts back from the newest message.
@@ -47,8 +49,8 @@ constexpr std::string_view kInsertMessage =
     "SELECT c.user_id, c.chat_id, c.messages - $8, $4, $5, $6, $7 FROM chats c "
     "WHERE c.user_id = $1 AND c.chat_id = $2 AND" LEASE_IS_OURS;
 constexpr std::string_view kSetMemory =
-    "UPDATE chats SET memory = $4, remembered = $5, used = now_ms() WHERE user_id = $1 AND chat_id = $2 AND"
-    LEASE_IS_OURS "RETURNING remembered";
+    "UPDATE chats SET memory = $4, remembered = $5, used = now_ms() WHERE user_id = $1 AND chat_id = $2 "
+    "AND" LEASE_IS_OURS "RETURNING remembered";
 #undef LEASE_IS_OURS
 
 constexpr std::string_view kImportChat = R"(
@@ -83,7 +85,8 @@ Message message_of(const Row& row) {
 std::vector<Message> messages_of(const Rows& rows) {
     std::vector<Message> messages;
     messages.reserve(rows.size());
-    for (const Row& row : rows) messages.push_back(message_of(row));
+    for (const Row& row : rows)
+        messages.push_back(message_of(row));
     return messages;
 }
 
@@ -107,8 +110,9 @@ Task<Result<OpenChat>> SqlSessionStore::open(ChatKey chat, std::optional<std::st
     std::vector<db::Statement> batch;
     batch.push_back(with_lease(kTakeLease, open.lease, {kLeaseMillis}));
     batch.push_back({kSelectChat, {chat.user_id, chat.chat_id}});
-    batch.push_back({kSelectRecent,
-                     {chat.user_id, chat.chat_id, static_cast<std::int64_t>(max_bytes), message_limit(max_bytes)}});
+    batch.push_back(
+        {kSelectRecent,
+         {chat.user_id, chat.chat_id, static_cast<std::int64_t>(max_bytes), message_limit(max_bytes)}});
     auto results = co_await database_.run(std::move(batch));
     if (!results) co_return std::unexpected(std::move(results.error()));
     if ((*results)[0].empty()) co_return chat_is_busy();
@@ -180,9 +184,9 @@ Task<Result<bool>> SqlSessionStore::import_chat(ChatKey chat, ChatHistory histor
     if (!existing) co_return std::unexpected(std::move(existing.error()));
     if (!existing->empty()) co_return false;
     std::vector<db::Statement> batch;
-    batch.push_back({kImportChat,
-                     {chat.user_id, chat.chat_id, history.memory,
-                      static_cast<std::int64_t>(history.messages.size())}});
+    batch.push_back(
+        {kImportChat,
+         {chat.user_id, chat.chat_id, history.memory, static_cast<std::int64_t>(history.messages.size())}});
     std::int64_t seq = 0;
     for (const Message& message : history.messages) {
         batch.push_back({kImportMessage,
