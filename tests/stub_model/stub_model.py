@@ -208,7 +208,8 @@ class StubModel:
         query = dict(urllib.parse.parse_qsl(request.query))
         since = int(query.get("since", "0"))
         match = query.get("match", "")
-        shown = [r for r in self._requests if r["number"] > since and match in json.dumps(r["body"], ensure_ascii=False)]
+        newer = [record for record in self._requests if record["number"] > since]
+        shown = [record for record in newer if match in json.dumps(record["body"], ensure_ascii=False)]
         return await self._say(connection, {"count": self._number, "requests": shown})
 
     @staticmethod

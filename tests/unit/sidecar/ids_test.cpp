@@ -11,12 +11,14 @@ namespace {
 
 bool is_url_safe(std::string_view text) {
     return std::ranges::all_of(text, [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '_';
     });
 }
 
 TEST(Ids, TokensAreBase64UrlOfTheirBytes) {
-    for (const auto& [bytes, characters] : {std::pair{0U, 0U}, {1U, 2U}, {2U, 3U}, {3U, 4U}, {12U, 16U}, {32U, 43U}}) {
+    for (const auto& [bytes, characters] :
+         {std::pair{0U, 0U}, {1U, 2U}, {2U, 3U}, {3U, 4U}, {12U, 16U}, {32U, 43U}}) {
         const std::string token = random_token(bytes);
         EXPECT_EQ(token.size(), characters);
         EXPECT_TRUE(is_url_safe(token)) << token;

@@ -78,17 +78,36 @@ TEST_F(Router, DecodesParams) {
 
 TEST_F(Router, KnowsNoOtherPaths) {
     log_in(true);
-    for (const auto& path : {"/"s, "/npc"s, "/npcs2"s, "/NPCS"s, "/npcs/1/2"s, "/chat/a/history"s, "/chat//b/history"s,
-                             "/chat/a/b/history/c"s, "/healthz/x"s, "/{id}"s})
+    for (const auto& path : {"/"s, "/npc"s, "/npcs2"s, "/NPCS"s, "/npcs/1/2"s, "/chat/a/history"s,
+                             "/chat//b/history"s, "/chat/a/b/history/c"s, "/healthz/x"s, "/{id}"s})
         EXPECT_EQ(pattern("GET", path), "404") << path;
 }
 
 TEST_F(Router, PathsHaveOneSpelling) {
     log_in(true);
-    for (const auto& path :
-         {""s, "npcs"s, "//npcs"s, "/npcs//"s, "/npcs//1"s, "/./npcs"s, "/npcs/."s, "/npcs/.."s, "/npcs/../healthz"s,
-          "/%6Epcs"s, "/npcs%2F1"s, "/npcs/%2e"s, "/npcs/%2E%2E"s, "/npcs/%"s, "/npcs/%4"s, "/npcs/%zz"s, "/npcs/%00"s,
-          "/npcs/a%5Cb"s, "/npcs/%41"s, "/npcs?x"s, "/npcs#x"s, "http://host/npcs"s, "*"s})
+    for (const auto& path : {""s,
+                             "npcs"s,
+                             "//npcs"s,
+                             "/npcs//"s,
+                             "/npcs//1"s,
+                             "/./npcs"s,
+                             "/npcs/."s,
+                             "/npcs/.."s,
+                             "/npcs/../healthz"s,
+                             "/%6Epcs"s,
+                             "/npcs%2F1"s,
+                             "/npcs/%2e"s,
+                             "/npcs/%2E%2E"s,
+                             "/npcs/%"s,
+                             "/npcs/%4"s,
+                             "/npcs/%zz"s,
+                             "/npcs/%00"s,
+                             "/npcs/a%5Cb"s,
+                             "/npcs/%41"s,
+                             "/npcs?x"s,
+                             "/npcs#x"s,
+                             "http://host/npcs"s,
+                             "*"s})
         EXPECT_EQ(pattern("GET", path), "404") << path;
 }
 

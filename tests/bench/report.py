@@ -1,0 +1,126 @@
+"""The benchmark's figures as one table of plain text, and what they say about the targets."""
+
+import os
+import pathlib
+import sys
+
+RATIO_CHAT = 0.25
+RATIO_STATIC = 0.9
+BURST_SECONDS = 3
+# Memory counts as flat where the last four fifths of the turns added less than this, for nginx and sidecar each.
+FLAT_GROWTH, FLAT_MIB = 0.1, 4
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def machine():
+    """What the figures were measured on."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {"cpu": models[0] if models else "unknown", "cores": len(os.sched_getaffinity(0)),
+            "kernel": os.uname().release}
+
+
+def text(figures):
+    """Everything that was measured, as text."""
+    info = figures["machine"]
+    parts = [f"npcchat bench: {info['cores']} cores, {info['cpu']}, Linux {info['kernel']}; client and servers share "
+             "the cores"]
+    if "chats" in figures:
+        parts += ["POST /chat_npc/ against plain nginx (medians of interleaved rounds; CPU in µs a request)",
+                  chat_table(figures["chats"])]
+    if "static" in figures:
+        parts += ["Static file, key cached and limit on, against plain nginx (medians of interleaved rounds)",
+                  static_table(figures["static"])]
+    if "burst" in figures:
+        parts += [burst_text(figures["burst"])]
+    if "turns" in figures:
+        parts += ["Resident memory (MiB) over many turns", turns_table(figures["turns"])]
+    parts += ["Resident memory (MiB) of the processes, shared pages counted once", memory_table(figures)]
+    parts += ["\n".join(f"{'ok    ' if verdict['met'] else 'MISSED'}  {verdict['text']}" for verdict in verdicts(figures))]
+    return "\n\n".join(parts)
+
+
+def table(head, rows):
+    """Columns as wide as they must be; the first to the left, numbers to the right."""
+    cells = [head, *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return "\n".join("  " + "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
+                                      for column, (cell, width) in enumerate(zip(row, widths))).rstrip()
+                     for row in cells)
+
+
+def chat_table(rows):
+    groups = list(rows[0]["cpu_us"])
+    head = ["", "conn", "req/s", "p50 ms", "p99 ms", "to (b)", *[f"cpu:{group}" for group in groups], "non-2xx"]
+    body = []
+    for row in rows:
+        used = [f"{row['cpu_us'][group]:.0f}" for group in groups]
+        body.append([f"({row['name']})", row["connections"], f"{row['requests_per_second']:.0f}",
+                     f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}", f"{row['ratio_to_b']:.2f}", *used,
+                     row["failures"]])
+    return table(head, body)
+
+
+def static_table(figures):
+    rows = [[name, f"{row['requests_per_second']:.0f}", f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}",
+             row["failures"]] for name, row in (("plain nginx", figures["plain"]), ("with the module", figures["module"]))]
+    return f"{table(['', 'req/s', 'p50 ms', 'p99 ms', 'non-2xx'], rows)}\n  ratio {figures['ratio']:.3f}"
+
+
+def burst_text(figures):
+    runs = "; ".join(f"{run['good']} answered in {run['seconds']:.2f} s" for run in figures["runs"])
+    return (f"{figures['chats']} chats at once, the model taking {figures['model_seconds']} s: {runs}; "
+            f"{figures['sidecar_threads']} threads in the sidecar")
+
+
+def turns_table(figures):
+    groups = [name for name in figures["samples"][0] if name != "turns"]
+    rows = [[sample["turns"], *[f"{sample[group]:.1f}" for group in groups]] for sample in figures["samples"]]
+    return table(["turns", *groups], rows)
+
+
+def memory_table(figures):
+    groups = list(figures["memory_before"])
+    rows = [[name, *[f"{figures[f'memory_{name}'][group]:.1f}" for group in groups]] for name in ("before", "after")]
+    return table(["", *groups], rows)
+
+
+def is_flat(samples, group):
+    early = next(sample for sample in samples if sample["turns"] >= samples[-1]["turns"] / 5)[group]
+    return samples[-1][group] <= early * (1 + FLAT_GROWTH) + FLAT_MIB
+
+
+def verdicts(figures):
+    """Each target: met or not. `always`: missing it fails the benchmark even without --check."""
+    found = []
+
+    def add(met, sentence, always=False):
+        found.append({"met": bool(met), "text": sentence, "always": always})
+
+    if "chats" in figures:
+        failures = sum(row["failures"] for row in figures["chats"])
+        add(failures == 0, f"{failures} failed requests of {sum(row['requests'] for row in figures['chats'])}", True)
+        most = max(row["connections"] for row in figures["chats"])
+        ratio = next(row["ratio_to_b"] for row in figures["chats"]
+                     if row["name"] == "c" and row["connections"] == most)
+        add(ratio >= RATIO_CHAT, f"c/b at {most} connections: {ratio:.2f} (target {RATIO_CHAT})")
+    if "static" in figures:
+        static = figures["static"]
+        failures = static["plain"]["failures"] + static["module"]["failures"]
+        add(failures == 0, f"static file: {failures} failed requests", True)
+        add(static["ratio"] >= RATIO_STATIC, f"static file: {static['ratio']:.3f} of plain nginx (target {RATIO_STATIC})")
+    if "burst" in figures:
+        burst = figures["burst"]
+        lost = sum(burst["chats"] - run["good"] for run in burst["runs"])
+        slowest = max(run["seconds"] for run in burst["runs"])
+        add(lost == 0, f"burst: {lost} chats without an answer", True)
+        add(slowest <= BURST_SECONDS, f"burst: all answered within {slowest:.2f} s (target {BURST_SECONDS})")
+    if "turns" in figures:
+        samples = figures["turns"]["samples"]
+        add(figures["turns"]["failures"] == 0, f"{figures['turns']['failures']} failed turns", True)
+        flat = all(is_flat(samples, group) for group in ("nginx", "sidecar"))
+        add(flat, f"memory of nginx and sidecar flat over {samples[-1]['turns']} turns")
+    return found

@@ -1,0 +1,177 @@
+"""Real Redis and PostgreSQL servers in folders of their own, on free ports of loopback."""
+
+import glob
+import os
+import pathlib
+import pwd
+import signal
+import socket
+import subprocess
+
+import psycopg2
+import redis
+
+from . import processes
+from .ports import free_port
+from .processes import Process
+from .waiting import quietly, wait_until
+
+START_TIMEOUT = 30
+
+
+class Redis:
+    """A redis-server without a configuration file.
+
+    `durable` keeps what was written over a kill, in an append file: "appendfsync no" writes before it answers, where
+    "everysec" may put a write off while it flushes.
+    """
+
+    def __init__(self, folder, *, durable=False, port=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        command = [processes.find_program("redis-server"), "--port", self.port, "--bind", "127.0.0.1", "--save", "",
+                   "--dir", self.folder, "--daemonize", "no", "--maxclients", "4000", "--databases", "256",
+                   "--appendonly", "yes" if durable else "no", "--appendfsync", "no"]
+        self._process = Process("redis-server", command, self.folder / "redis.log")
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def url(self, database=0):
+        return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def client(self, database=0):
+        return redis.Redis(port=self.port, db=database, socket_timeout=5)
+
+    def start(self):
+        self._process.start()
+        wait_until(self._answers, START_TIMEOUT, "redis-server")
+        return self
+
+    def stop(self):
+        self._process.stop()
+
+    def freeze(self):
+        self._process.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._process.signal(signal.SIGCONT)
+
+    def kill(self):
+        self._process.kill()
+
+    def _answers(self):
+        self._process.require_alive()
+        with self.client() as client:
+            return quietly(client.ping, redis.RedisError)
+
+
+class Postgres:
+    """A PostgreSQL cluster of its own, as the `postgres` user where the tests run as root."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.port = free_port()
+        self._data = self.folder / "data"
+        self._databases = 0
+        versions = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))
+        self._initdb = processes.find_program("initdb", *versions[-1:])
+        command = [processes.find_program("postgres", *versions[-1:]), "-D", self._data, "-p", self.port,
+                   "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
+                   "-c", "max_connections=300", "-c", "shared_buffers=32MB", "-c", "logging_collector=off"]
+        # SIGINT is PostgreSQL's fast shutdown; SIGTERM would wait for its clients.
+        self._process = Process("postgres", command, self.folder / "postgres.log", user="postgres",
+                                stop_signal=signal.SIGINT)
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def url(self, database="postgres"):
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self):
+        if not self._data.exists():
+            self._initialise()
+        self._process.start()
+        wait_until(self._answers, START_TIMEOUT, "postgres")
+        return self
+
+    def stop(self):
+        self.thaw()
+        self._process.stop()
+
+    def kill(self):
+        """Ends all its processes at once, as a crash of the machine would."""
+        pids = self._pids()
+        processes.send_signal(pids, signal.SIGKILL)
+        self._process.wait(10)
+        processes.wait_gone(pids, 10)
+
+    def freeze(self):
+        """Stops every process. New ones cannot appear, as the postmaster is stopped first."""
+        processes.send_signal([self.pid], signal.SIGSTOP)
+        processes.send_signal(self._pids(), signal.SIGSTOP)
+
+    def thaw(self):
+        if self._process.alive():
+            processes.send_signal(reversed(self._pids()), signal.SIGCONT)
+
+    def new_database(self):
+        """The name of a new, empty database."""
+        self._databases += 1
+        name = f"test_{self._databases}"
+        self.execute("postgres", f"CREATE DATABASE {name}")
+        return name
+
+    def connect(self, database="postgres"):
+        connection = psycopg2.connect(self.url(database), connect_timeout=5)
+        connection.autocommit = True
+        return connection
+
+    def execute(self, database, sql, rows=()):
+        """Runs `sql`, once for each of `rows` where there are any."""
+        connection = self.connect(database)
+        with connection.cursor() as cursor:
+            if rows:
+                cursor.executemany(sql, rows)
+            else:
+                cursor.execute(sql)
+        connection.close()
+
+    def dump(self, database, *options):
+        """The database's contents as SQL text, the same for the same contents."""
+        command = [processes.find_program("pg_dump"), *options, self.url(database)]
+        text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+        # pg_dump guards its output with random words.
+        return "".join(line for line in text.splitlines(True) if not line.startswith(("\\restrict", "\\unrestrict")))
+
+    def _pids(self):
+        return [self.pid, *processes.descendants(self.pid)]
+
+    def _initialise(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        prefix = []
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam("postgres")
+            os.chown(self.folder, entry.pw_uid, entry.pw_gid)
+            prefix = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
+        command = [*prefix, self._initdb, "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                   "--locale=C.UTF-8", "--no-sync"]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")
+
+    def _answers(self):
+        self._process.require_alive()
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if probe.connect_ex(("127.0.0.1", self.port)) != 0:
+                return False
+        connection = quietly(self.connect, psycopg2.Error)
+        if connection is None:
+            return False
+        connection.close()
+        return True

@@ -1,0 +1,136 @@
+#include "base/metrics.hpp"
+
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <regex>
+#include <set>
+#include <sstream>
+
+namespace npcchat {
+namespace {
+
+constexpr std::array<std::string_view, 2> kNames = {"/chat", "/npcs/{id}"};
+
+class MetricsText : public testing::Test {
+  protected:
+    std::string text() {
+        const std::array<const Metrics*, 2> loops = {first.get(), second.get()};
+        return prometheus_text(loops, kNames);
+    }
+
+    // Every sample's value by its name and labels.
+    std::map<std::string, double> samples() {
+        std::map<std::string, double> found;
+        std::istringstream lines(text());
+        for (std::string line; std::getline(lines, line);) {
+            if (line.starts_with('#')) continue;
+            const auto space = line.rfind(' ');
+            const bool is_new =
+                found.emplace(line.substr(0, space), std::stod(line.substr(space + 1))).second;
+            EXPECT_TRUE(is_new) << "twice: " << line;
+        }
+        return found;
+    }
+
+    std::unique_ptr<Metrics> first = std::make_unique<Metrics>();
+    std::unique_ptr<Metrics> second = std::make_unique<Metrics>();
+};
+
+// https://prometheus.io/docs/instrumenting/exposition_formats/
+TEST_F(MetricsText, IsAnExposition) {
+    add(first->routes[0].by_class[2], 3);
+    first->routes[0].duration.observe(0.02);
+    add(first->routes[kMaxRoutes - 1].by_class[4]);
+    const std::regex sample(
+        R"re([a-z_]+(\{[a-z_]+="[^"\\\n]*"(,[a-z_]+="[^"\\\n]*")*\})? (-?[0-9.]+(e[+-][0-9]+)?|\+Inf|NaN))re");
+    const std::regex help(R"re(# HELP ([a-z_]+) .+)re");
+    const std::regex type(R"re(# TYPE ([a-z_]+) (counter|gauge|histogram))re");
+    const std::string all = text();
+    ASSERT_TRUE(all.ends_with('\n'));
+    std::set<std::string> described;
+    std::istringstream lines(all);
+    for (std::string line; std::getline(lines, line);) {
+        std::smatch parts;
+        if (std::regex_match(line, parts, type)) {
+            EXPECT_TRUE(described.insert(parts[1]).second) << "described twice: " << line;
+            continue;
+        }
+        if (std::regex_match(line, help)) continue;
+        EXPECT_TRUE(std::regex_match(line, sample)) << line;
+        std::string name = line.substr(0, line.find_first_of("{ "));
+        if (!described.contains(name))
+            name = std::regex_replace(name, std::regex("_(bucket|sum|count)$"), "");
+        EXPECT_TRUE(described.contains(name)) << line;
+    }
+}
+
+TEST_F(MetricsText, AddsTheLoopsUp) {
+    add(first->routes[0].by_class[2], 3);
+    add(second->routes[0].by_class[2], 4);
+    add(second->routes[0].by_class[5]);
+    add(first->routes[1].by_class[4]);
+    add(second->routes[kMaxRoutes - 1].by_class[4], 2);
+    add(first->in_flight, 2);
+    add(second->in_flight, -1);
+    add(first->tokens_in, 5'000'000'000);
+    add(second->tokens_out, 7);
+    add(first->model_calls);
+    add(second->model_failures);
+    auto found = samples();
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/chat",status="2xx"})"), 7);
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/chat",status="5xx"})"), 1);
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/npcs/{id}",status="4xx"})"), 1);
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="other",status="4xx"})"), 2);
+    EXPECT_FALSE(found.contains(R"(npcchat_requests_total{route="/chat",status="4xx"})"));
+    EXPECT_EQ(found.at("npcchat_requests_in_flight"), 1);
+    EXPECT_EQ(found.at("npcchat_tokens_in_total"), 5'000'000'000);
+    EXPECT_EQ(found.at("npcchat_tokens_out_total"), 7);
+    EXPECT_EQ(found.at("npcchat_model_calls_total"), 1);
+    EXPECT_EQ(found.at("npcchat_model_failures_total"), 1);
+}
+
+TEST_F(MetricsText, BucketsAreCumulative) {
+    for (const double seconds : {0.0005, 0.001, 0.002, 0.3, 9.0, 31.0, 1000.0})
+        first->model_duration.observe(seconds);
+    second->model_duration.observe(0.3);
+    auto found = samples();
+    const auto bucket = [&](const std::string& bound) {
+        return found.at("npcchat_model_duration_seconds_bucket{le=\"" + bound + "\"}");
+    };
+    EXPECT_EQ(bucket("0.001"), 2); // a bound is within its bucket
+    EXPECT_EQ(bucket("0.0025"), 3);
+    EXPECT_EQ(bucket("0.25"), 3);
+    EXPECT_EQ(bucket("0.5"), 5);
+    EXPECT_EQ(bucket("10"), 6);
+    EXPECT_EQ(bucket("30"), 6);
+    EXPECT_EQ(bucket("+Inf"), 8);
+    EXPECT_EQ(found.at("npcchat_model_duration_seconds_count"), 8);
+    EXPECT_NEAR(found.at("npcchat_model_duration_seconds_sum"), 1040.6035, 1e-6);
+}
+
+TEST_F(MetricsText, HistogramsOfRoutesAreLabelled) {
+    add(second->routes[1].by_class[2]);
+    second->routes[1].duration.observe(0.02);
+    auto found = samples();
+    const std::string labels = R"({route="/npcs/{id}")";
+    EXPECT_EQ(found.at("npcchat_request_duration_seconds_bucket" + labels + R"(,le="0.01"})"), 0);
+    EXPECT_EQ(found.at("npcchat_request_duration_seconds_bucket" + labels + R"(,le="0.025"})"), 1);
+    EXPECT_EQ(found.at("npcchat_request_duration_seconds_bucket" + labels + R"(,le="+Inf"})"), 1);
+    EXPECT_EQ(found.at("npcchat_request_duration_seconds_count" + labels + "}"), 1);
+    EXPECT_FALSE(found.contains(R"(npcchat_request_duration_seconds_count{route="/chat"})"));
+}
+
+TEST(Metrics, SumsOneCounter) {
+    const auto one = std::make_unique<Metrics>();
+    const auto two = std::make_unique<Metrics>();
+    add(one->tokens_in, 4);
+    add(two->tokens_in, 5);
+    const std::array<const Metrics*, 2> loops = {one.get(), two.get()};
+    const auto get = [](const Metrics& loop) -> const Counter& { return loop.tokens_in; };
+    EXPECT_EQ(sum_over(loops, get), 9);
+    EXPECT_EQ(sum_over({}, get), 0);
+}
+
+} // namespace
+} // namespace npcchat
