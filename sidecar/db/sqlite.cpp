@@ -10,6 +10,7 @@ namespace npcchat::db {
 namespace {
 
 constexpr std::size_t kMaxQueued = 4096;
+constexpr int kBusyPoll = 10;     // milliseconds
 constexpr int kBusyMillis = 1500; // another process (a backup, an import) holds the write lock
 
 struct StatementFinalize {
@@ -49,6 +50,26 @@ Row row_of(sqlite3_stmt* statement) {
     return row;
 }
 
+// Changing to WAL is refused at once where another connection is there at that moment, whatever the busy
+// time-out says: who opens a new database together with others tries again.
+bool switch_to_wal(sqlite3* handle) {
+    for (int waited = 0; waited < kBusyMillis; waited += kBusyPoll) {
+        const int status = sqlite3_exec(handle, "PRAGMA journal_mode=WAL", nullptr, nullptr, nullptr);
+        if (status != SQLITE_BUSY) return status == SQLITE_OK;
+        sqlite3_sleep(kBusyPoll);
+    }
+    return false;
+}
+
+bool prepare_connection(sqlite3* handle) {
+    sqlite3_busy_timeout(handle, kBusyMillis);
+    return switch_to_wal(handle) &&
+           sqlite3_exec(handle, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", nullptr, nullptr,
+                        nullptr) == SQLITE_OK &&
+           sqlite3_create_function_v2(handle, "now_ms", 0, SQLITE_UTF8, nullptr, sql_now_ms, nullptr, nullptr,
+                                      nullptr) == SQLITE_OK;
+}
+
 } // namespace
 
 std::expected<SqliteHandle, std::string> open_sqlite(const std::string& path) {
@@ -57,13 +78,7 @@ std::expected<SqliteHandle, std::string> open_sqlite(const std::string& path) {
     const int opened =
         sqlite3_open_v2(path.c_str(), &raw, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
     SqliteHandle handle(raw);
-    sqlite3_busy_timeout(raw, kBusyMillis);
-    const bool ready =
-        opened == SQLITE_OK &&
-        sqlite3_exec(raw, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-                     nullptr, nullptr, nullptr) == SQLITE_OK &&
-        sqlite3_create_function_v2(raw, "now_ms", 0, SQLITE_UTF8, nullptr, sql_now_ms, nullptr, nullptr,
-                                   nullptr) == SQLITE_OK;
+    const bool ready = opened == SQLITE_OK && prepare_connection(raw);
     umask(old_mask);
     if (!ready) return std::unexpected(path + ": " + (raw ? sqlite3_errmsg(raw) : "out of memory"));
     return handle;

@@ -13,7 +13,7 @@ from harness.client import Client
 from harness.launcher import ALL_STORES, EMBEDDED, REDIS
 from harness.product import RUN
 from harness.secrets import files_below
-from harness.talk import end, full_history, history, in_background, make_npc, say, send
+from harness.talk import all_at_once, end, full_history, history, in_background, make_npc, say, send
 from harness.waiting import quietly, wait_until
 
 
@@ -64,6 +64,29 @@ def test_a_stop_leaves_nothing_behind(fresh, number):
     processes.wait_gone(pids, 2)
     assert quietly(lambda: product.anyone.get("/healthz")) is None
     assert not [path for path in product.state.rglob("*") if stat.S_ISSOCK(path.lstat().st_mode)]
+
+
+def test_a_stop_while_it_starts(fresh):
+    product = fresh.prepare(EMBEDDED)
+    product.begin()
+    wait_until(product.sidecar_pid, 20, "the sidecar", interval=0.001)
+    pids = product.pids()
+    start = time.monotonic()
+    product.signal(signal.SIGTERM)
+    product.wait(12)
+    assert time.monotonic() - start < 10
+    processes.wait_gone(pids, 2)
+    product.restart().sign_up()
+
+
+@pytest.mark.parametrize("stores", ALL_STORES)
+def test_ready_is_ready(fresh, stores):
+    """Once it says that it is ready, every part of it is."""
+    product = fresh.start(stores)
+    answers = all_at_once(lambda n: product.anyone.get("/readyz" if n % 2 else "/docs").status, range(60))
+    assert answers == [200] * 60
+    client = product.sign_up().client
+    assert all_at_once(lambda _: send(client, None, "hello").status, range(30)) == [200] * 30
 
 
 @pytest.mark.parametrize("stores", [EMBEDDED, REDIS])
