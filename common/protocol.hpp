@@ -33,6 +33,8 @@ inline constexpr std::string_view expires_header = "X-Npcchat-Expires";
 
 /// Sidecar to edge, in any answer: SHA-256 in hex, joined by `,`, of keys that end now.
 inline constexpr std::string_view revoke_header = "X-Npcchat-Revoke";
+/// The same for keys whose end was set: the edge asks anew before it believes them again.
+inline constexpr std::string_view forget_header = "X-Npcchat-Forget";
 
 inline constexpr std::string_view role_user = "user";
 inline constexpr std::string_view role_admin = "admin";

@@ -87,7 +87,6 @@ ngx_int_t access_handler(ngx_http_request_t* r) noexcept {
     case Auth::error:
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     case Auth::denied:
-        return unauthorized(r);
     case Auth::unseen:
     case Auth::none:
         return lcf->mode == mode_optional ? NGX_DECLINED : unauthorized(r);

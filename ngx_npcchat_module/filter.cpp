@@ -8,7 +8,9 @@ namespace {
 
 ngx_http_output_header_filter_pt next_header_filter;
 
-void revoke_keys(ngx_http_request_t* r, std::string_view list) noexcept {
+using KeyChange = void (*)(KeyZone& zone, const Digest& digest) noexcept;
+
+void change_keys(ngx_http_request_t* r, std::string_view list, KeyChange change) noexcept {
     const MainConf* mcf = main_conf(r);
     if (mcf->keys == nullptr) return;
 
@@ -22,9 +24,9 @@ void revoke_keys(ngx_http_request_t* r, std::string_view list) noexcept {
             text.remove_suffix(1);
 
         if (auto digest = parse_hex(text)) {
-            key_cache_revoke(*key_zone(mcf), *digest);
+            change(*key_zone(mcf), *digest);
         } else {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "malformed digest in X-Npcchat-Revoke");
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "malformed digest in the sidecar's answer");
         }
     }
 }
@@ -36,7 +38,8 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
 
     for_each_header(r->headers_out.headers, [r](ngx_table_elt_t& header) {
         if (header.hash == 0 || !is_reserved_header(header)) return true;
-        if (has_name(header, protocol::revoke_header)) revoke_keys(r, view(header.value));
+        if (has_name(header, protocol::revoke_header)) change_keys(r, view(header.value), key_cache_revoke);
+        if (has_name(header, protocol::forget_header)) change_keys(r, view(header.value), key_cache_forget);
         header.hash = 0;
         return true;
     });

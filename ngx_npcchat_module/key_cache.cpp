@@ -356,6 +356,12 @@ void key_cache_revoke(KeyZone& zone, const Digest& digest) noexcept {
     entry->fresh_until = now_seconds() + std::max(zone.invalid, revoked_seconds);
 }
 
+void key_cache_forget(KeyZone& zone, const Digest& digest) noexcept {
+    ZoneLock lock(zone.pool);
+    KeyEntry* entry = find(*zone.shared, digest);
+    if (entry != nullptr && entry->kind() == Kind::valid) drop(zone, *entry);
+}
+
 Counters& key_zone_counters(KeyZone& zone) noexcept {
     return zone.shared->counters;
 }

@@ -57,6 +57,9 @@ void key_cache_deny(KeyZone& zone, const Digest& digest) noexcept;
 /// Ends a key now, also against the answers of lookups that are under way.
 void key_cache_revoke(KeyZone& zone, const Digest& digest) noexcept;
 
+/// Drops what is known of a key, so that its next request asks the sidecar.
+void key_cache_forget(KeyZone& zone, const Digest& digest) noexcept;
+
 /// The counters of all workers.
 Counters& key_zone_counters(KeyZone& zone) noexcept;
 

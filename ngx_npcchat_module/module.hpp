@@ -18,7 +18,7 @@ namespace npcchat {
 enum Mode : ngx_uint_t {
     mode_off,      ///< not ours: untouched
     mode_open,     ///< no key is needed or looked at
-    mode_optional, ///< a key is checked where one is sent
+    mode_optional, ///< a known key gives an identity; without one the request goes on
     mode_on        ///< a key is needed
 };
 

@@ -23,7 +23,8 @@ using boost::system::error_code;
 
 constexpr auto kMaxDrain = 60s;
 constexpr auto kDrainPoll = 20ms;
-constexpr auto kSweepEvery = 60s;
+constexpr auto kSweepEvery = 60s; // or a quarter of CHAT_TTL, where that is less
+constexpr auto kFlushLogEvery = 200ms;
 constexpr auto kWaitForDatabase = 60s;
 
 // One event loop and all that works on it. Parts are ended in the reverse of their order.
@@ -71,6 +72,7 @@ class Service {
             if (!error) spawn(first().get_executor(), "drain", [this] { return drain(); });
         });
         spawn(first().get_executor(), "sweeper", [this] { return sweep(); });
+        spawn(first().get_executor(), "log", [this] { return flush_log_lines(); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
@@ -124,8 +126,17 @@ class Service {
         Timer timer(first().get_executor());
         for (;;) {
             co_await loops_.front()->stores.sessions().sweep();
-            timer.expires_after(kSweepEvery);
+            timer.expires_after(std::min<Clock::duration>(kSweepEvery, shared_.config.chat_ttl / 4));
             co_await timer.async_wait(use_task);
+        }
+    }
+
+    Task<void> flush_log_lines() {
+        Timer timer(first().get_executor());
+        for (;;) {
+            timer.expires_after(kFlushLogEvery);
+            co_await timer.async_wait(use_task);
+            flush_log();
         }
     }
 

@@ -14,7 +14,13 @@ start_child() {
     CHILD_LOG[$name]=$log
 }
 
-child_alive() { [[ -n ${CHILD_PID[$1]:-} ]] && kill -0 "${CHILD_PID[$1]}" 2>/dev/null; }
+# A child that has ended but was not waited for yet counts as gone.
+child_alive() {
+    local stat
+    [[ -n ${CHILD_PID[$1]:-} ]] || return 1
+    { read -r stat <"/proc/${CHILD_PID[$1]}/stat"; } 2>/dev/null || return 1
+    [[ ${stat##*) } != [ZX]* ]]
+}
 
 child_gone() { ! child_alive "$1"; }
 

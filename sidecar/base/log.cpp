@@ -12,24 +12,22 @@ namespace npcchat {
 namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
-constexpr Millis kMaxDelay = 200;
 
 class LineBuffer {
   public:
     void append(std::string_view line, bool at_once) {
         const std::lock_guard lock(mutex_);
         buffer_.append(line);
-        const Millis now = now_ms();
-        if (at_once || buffer_.size() >= kBufferSize || now - written_ >= kMaxDelay) write_out(now);
+        if (at_once || buffer_.size() >= kBufferSize) write_out();
     }
 
     void flush() {
         const std::lock_guard lock(mutex_);
-        write_out(now_ms());
+        write_out();
     }
 
   private:
-    void write_out(Millis now) {
+    void write_out() {
         std::string_view rest = buffer_;
         while (!rest.empty()) {
             const ssize_t written = ::write(STDERR_FILENO, rest.data(), rest.size());
@@ -37,12 +35,10 @@ class LineBuffer {
             rest.remove_prefix(static_cast<std::size_t>(written));
         }
         buffer_.clear();
-        written_ = now;
     }
 
     std::mutex mutex_;
     std::string buffer_;
-    Millis written_ = 0;
 };
 
 LineBuffer& lines() {

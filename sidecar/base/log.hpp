@@ -18,7 +18,8 @@ struct LogField {
     std::variant<std::string_view, std::int64_t, double> value;
 };
 
-// Lines of level info are written within 200 ms, or at once after flush_log(); others at once.
+// Lines of level info are written by flush_log(), which the service calls every 200 ms, or when the buffer is
+// full; others at once.
 void log(Level level, std::string_view event, std::initializer_list<LogField> fields = {});
 void flush_log();
 

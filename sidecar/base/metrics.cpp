@@ -51,9 +51,10 @@ void Histogram::observe(double seconds) {
     sum.fetch_add(seconds, std::memory_order_relaxed);
 }
 
-std::string prometheus_text(Loops loops, std::span<const std::string_view> route_names) {
-    const auto name_of = [&](std::size_t route) {
-        return route < route_names.size() ? route_names[route] : std::string_view("other");
+std::string prometheus_text(Loops loops, std::span<const RouteName> names) {
+    const auto labels_of = [&](std::size_t route) {
+        const RouteName name = route < names.size() ? names[route] : RouteName{"other", "other"};
+        return fmt::format("route=\"{}\",method=\"{}\"", name.pattern, name.method);
     };
     std::string out;
     describe(out, "npcchat_requests_total", "counter", "Requests answered, by route and status class.");
@@ -62,14 +63,14 @@ std::string prometheus_text(Loops loops, std::span<const std::string_view> route
             const auto count = sum_over(
                 loops, [=](const Metrics& m) -> const Counter& { return m.routes[route].by_class[status]; });
             if (count == 0) continue;
-            fmt::format_to(Out(out), "npcchat_requests_total{{route=\"{}\",status=\"{}xx\"}} {}\n",
-                           name_of(route), status, count);
+            fmt::format_to(Out(out), "npcchat_requests_total{{{},status=\"{}xx\"}} {}\n", labels_of(route),
+                           status, count);
         }
     }
     describe(out, "npcchat_request_duration_seconds", "histogram", "Time to answer, by route.");
     for (std::size_t route = 0; route < kMaxRoutes; ++route) {
         if (!was_used(loops, route)) continue;
-        histogram(out, loops, "npcchat_request_duration_seconds", fmt::format("route=\"{}\"", name_of(route)),
+        histogram(out, loops, "npcchat_request_duration_seconds", labels_of(route),
                   [=](const Metrics& m) -> const Histogram& { return m.routes[route].duration; });
     }
     single(out, loops, "npcchat_requests_in_flight", "gauge", "Requests being answered now.",

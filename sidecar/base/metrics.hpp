@@ -44,10 +44,14 @@ struct Metrics {
     Histogram model_duration;
 };
 
-// Prometheus text (exposition format 0.0.4) of all loops together. `route_names[i]` names routes[i]; the rest
-// is "other".
-std::string prometheus_text(std::span<const Metrics* const> loops,
-                            std::span<const std::string_view> route_names);
+struct RouteName {
+    std::string_view method;
+    std::string_view pattern;
+};
+
+// Prometheus text (exposition format 0.0.4) of all loops together. `names[i]` names routes[i]; the rest is
+// "other".
+std::string prometheus_text(std::span<const Metrics* const> loops, std::span<const RouteName> names);
 
 // The sum of one counter over all loops.
 template <class Get> std::int64_t sum_over(std::span<const Metrics* const> loops, Get get) {

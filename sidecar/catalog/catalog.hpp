@@ -77,7 +77,7 @@ class Catalog {
     Task<Result<void>> forget_login_attempts(std::string name_key);
 
     // Makes a new key; all others of the user end after `grace` milliseconds, or now. Gives back the digests
-    // of those that ended now.
+    // of those whose end this changed.
     Task<Result<std::vector<std::string>>> replace_key(UserId id, std::string key_digest, Millis grace);
     Task<Result<std::optional<KeyOwner>>> find_key(std::string digest);
 

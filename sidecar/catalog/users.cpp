@@ -31,7 +31,7 @@ constexpr std::string_view kLockUser = "UPDATE users SET plan = plan WHERE id = 
 constexpr std::string_view kEndKeysNow = "DELETE FROM api_keys WHERE user_id = $1 RETURNING digest";
 constexpr std::string_view kEndKeysLater = R"(
 UPDATE api_keys SET expires = now_ms() + $2
-WHERE user_id = $1 AND (expires = 0 OR expires > now_ms() + $2))";
+WHERE user_id = $1 AND (expires = 0 OR expires > now_ms() + $2) RETURNING digest)";
 constexpr std::string_view kInsertKey = R"(
 INSERT INTO api_keys (digest, user_id, created) SELECT $1, id, now_ms() FROM users WHERE id = $2)";
 

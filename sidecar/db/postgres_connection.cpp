@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
+#include <cerrno>
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 namespace npcchat::db {
 namespace {
@@ -92,7 +94,11 @@ std::string PostgresConnection::last_error() const {
 }
 
 bool PostgresConnection::is_alive() {
-    return PQconsumeInput(handle_.get()) == 1 && PQstatus(handle_.get()) == CONNECTION_OK;
+    // Idle, the server has nothing to say but farewell: a message, then the end. libpq would read one at a
+    // time.
+    char byte;
+    const ssize_t waiting = recv(PQsocket(handle_.get()), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return waiting < 0 && errno == EAGAIN;
 }
 
 bool PostgresConnection::send(const Statement& statement) {

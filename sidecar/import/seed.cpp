@@ -88,6 +88,9 @@ class SeedImport {
             const std::string digest = sha256_hex(key.empty() ? new_api_key() : key);
             const auto added = co_await stores_.catalog().import_user(name, PQgetvalue(rows, row, 1), digest);
             if (!added) co_return store_failed(added.error());
+            if (*added && !check_user_name(name)) {
+                fmt::print("the name '{}' would be refused today; it keeps its key and logs in\n", name);
+            }
             if (*added && **added != name)
                 fmt::print("the name '{}' is taken, imported as '{}'\n", name, **added);
             ++(*added ? counts_.users : counts_.unchanged);

@@ -15,7 +15,8 @@ constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf
 constexpr const char* kDocsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; "
                                     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; "
                                     "form-action 'none'; frame-ancestors 'none'";
-constexpr auto kReadyFor = std::chrono::seconds(1);
+constexpr auto kReadyFor = std::chrono::milliseconds(1000);
+constexpr auto kUnreadyFor = std::chrono::milliseconds(100);
 
 Result<void> check_metrics_access(const Services& services, const Request& request) {
     if (request.identity && request.identity->is_admin) return {};
@@ -47,14 +48,14 @@ std::string metrics_json(std::span<const Metrics* const> loops, const Request& r
                        counts.by_class[2], counts.by_class[4], counts.by_class[5], counts.total, in, out);
 }
 
-std::vector<std::string_view> route_names() {
-    std::vector<std::string_view> names;
+std::vector<RouteName> route_names() {
+    std::vector<RouteName> names;
     for (const Route& route : public_routes())
-        names.push_back(route.pattern);
+        names.push_back({route.method, route.pattern});
     return names;
 }
 
-// One check a second on each loop, however many ask.
+// One check a second on each loop, however many ask; sooner again where a store was down.
 struct Readiness {
     Clock::time_point checked_at{};
     bool catalog = false;
@@ -95,7 +96,8 @@ Task<Result<Response>> healthz(Services&, Request&) {
 
 Task<Result<Response>> readyz(Services& services, Request&) {
     static thread_local Readiness last;
-    if (Clock::now() - last.checked_at > kReadyFor) {
+    const bool was_ready = last.catalog && last.sessions;
+    if (Clock::now() - last.checked_at > (was_ready ? kReadyFor : kUnreadyFor)) {
         const auto catalog = co_await services.catalog.ping();
         const auto sessions = co_await services.sessions.ping();
         last = Readiness{Clock::now(), catalog.has_value(), sessions.has_value()};

@@ -139,8 +139,10 @@ Task<Result<Response>> api_key(Services& services, Request& request) {
         co_await services.catalog.replace_key(login->id, sha256_hex(key), credentials->grace_seconds * 1000);
     if (!ended) co_return std::unexpected(std::move(ended.error()));
     Response response = json_response(fmt::format(R"({{"api_key": {}}})", json_string(key)));
-    if (credentials->grace_seconds == 0 && !ended->empty()) {
-        response.headers.emplace_back(protocol::revoke_header, joined(*ended));
+    if (!ended->empty()) {
+        const bool at_once = credentials->grace_seconds == 0;
+        response.headers.emplace_back(at_once ? protocol::revoke_header : protocol::forget_header,
+                                      joined(*ended));
     }
     co_return response;
 }

@@ -97,9 +97,10 @@ def expect_unavailable(request):
     return answer
 
 
-def wait_usable(client, npc_id, chat_id):
-    """The chat answers again within the time for recovery."""
+def wait_usable(stand, client, npc_id, chat_id):
+    """The chat answers again within the time for recovery, and so does everything else."""
     wait_until(lambda: send(client, npc_id, "back", chat_id).status == 200, RECOVERY, "the chat to be usable again")
+    stand.settle()
 
 
 def user_texts(client, chat_id):
@@ -122,7 +123,7 @@ def test_frozen_between_messages(stand, user):
         wait_until(lambda: stand.product.anyone.get("/readyz").status == 503, 5, "readyz to notice")
     finally:
         stand.sessions.thaw()
-    wait_usable(user.client, npc_id, chat_id)
+    wait_usable(stand, user.client, npc_id, chat_id)
     wait_until(lambda: stand.product.anyone.get("/readyz").status == 200, RECOVERY, "readyz to recover")
     # What lay in the store's socket while it was frozen comes to nothing.
     assert user_texts(user.client, chat_id) == ["before", "back"]
@@ -140,7 +141,7 @@ def test_frozen_while_the_model_answers(stand, user):
         answer = pending.result(timeout=1 + DEADLINE + 2).expect_error(503)
     finally:
         stand.sessions.thaw()
-    wait_usable(user.client, npc_id, chat_id)
+    wait_usable(stand, user.client, npc_id, chat_id)
     # The store woke after its deadline: a turn that was answered with an error is not stored later.
     assert user_texts(user.client, chat_id) == ["before", "back"], answer
 
@@ -169,7 +170,7 @@ def test_killed_and_restarted(stand, user):
         wait_until(lambda: stand.product.anyone.get("/readyz").status == 503, 5, "readyz to notice")
     finally:
         stand.sessions.start()
-    wait_usable(user.client, npc_id, chat_id)
+    wait_usable(stand, user.client, npc_id, chat_id)
     assert user_texts(user.client, chat_id) == ["before", "back"]
 
 
@@ -185,7 +186,7 @@ def test_killed_while_the_model_answers(stand, user):
         pending.result(timeout=1 + DEADLINE + 2).expect_error(503)
     finally:
         stand.sessions.start()
-    wait_usable(user.client, npc_id, chat_id)
+    wait_usable(stand, user.client, npc_id, chat_id)
     assert user_texts(user.client, chat_id) == ["before", "back"]
 
 
@@ -318,7 +319,7 @@ def test_connections_cut_by_the_server(redis_stand):
     npc_id = make_npc(user.client)
     chat_id = say(user.client, npc_id, "before")["chat_id"]
     redis_stand.cut_connections()
-    wait_usable(user.client, npc_id, chat_id)
+    wait_usable(redis_stand, user.client, npc_id, chat_id)
     wait_until(lambda: user.client.get("/npcs/").status == 200, RECOVERY, "PostgreSQL to be used again")
     assert said(history(user.client, chat_id))[-2] == ("user", "back")
 

@@ -8,7 +8,22 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-class CatalogUsers : public CatalogTest {};
+class CatalogUsers : public CatalogTest {
+  protected:
+    static Strings sorted(Strings strings) {
+        std::ranges::sort(strings);
+        return strings;
+    }
+    static Strings digests(const Strings& keys) {
+        Strings all;
+        for (const std::string& key : keys)
+            all.push_back(sha256_hex(key));
+        return sorted(all);
+    }
+    Strings replace_key(UserId id, const std::string& key, Millis grace = 0) {
+        return sorted(CatalogTest::replace_key(id, key, grace));
+    }
+};
 
 INSTANTIATE_TEST_SUITE_P(All, CatalogUsers, ::testing::Values(Kind::sqlite, Kind::postgresql), kind_name);
 
@@ -167,11 +182,11 @@ TEST_P(CatalogUsers, AttemptsAtOnceAreAllCounted) {
 
 TEST_P(CatalogUsers, KeysAreReplacedNow) {
     const auto id = sign_up("Aela", "old").value();
-    EXPECT_EQ(replace_key(id, "new"), Strings{sha256_hex("old")});
+    EXPECT_EQ(replace_key(id, "new"), digests({"old"}));
     EXPECT_EQ(owner_of("old"), std::nullopt);
     EXPECT_EQ(owner_of("new")->user.id, id);
     EXPECT_EQ(owner_of("new")->expires_in, 0);
-    EXPECT_EQ(replace_key(id, "newer"), Strings{sha256_hex("new")});
+    EXPECT_EQ(replace_key(id, "newer"), digests({"new"}));
     EXPECT_EQ(home.query("SELECT count(*) FROM api_keys"), "1");
 }
 
@@ -187,24 +202,18 @@ TEST_P(CatalogUsers, OnlyTheirOwnKeysEnd) {
 
 TEST_P(CatalogUsers, KeysAreReplacedWithGrace) {
     const auto id = sign_up("Aela", "old").value();
-    EXPECT_EQ(replace_key(id, "new", 60'000), Strings{});
+    EXPECT_EQ(replace_key(id, "new", 60'000), digests({"old"}));
     EXPECT_EQ(owner_of("old")->user.id, id);
     EXPECT_GT(owner_of("old")->expires_in, 50'000);
     EXPECT_LE(owner_of("old")->expires_in, 60'000);
     EXPECT_EQ(owner_of("new")->expires_in, 0);
-    replace_key(id, "newer", 120'000); // a longer grace is for the newest one alone
+    EXPECT_EQ(replace_key(id, "newer", 120'000), digests({"new"})); // a longer grace is for the newest one
     EXPECT_LE(owner_of("old")->expires_in, 60'000);
     EXPECT_GT(owner_of("new")->expires_in, 110'000);
-    replace_key(id, "newest", 10'000); // a shorter one is for all
+    EXPECT_EQ(replace_key(id, "newest", 10'000), digests({"old", "new", "newer"})); // a shorter one for all
     EXPECT_LE(owner_of("old")->expires_in, 10'000);
     EXPECT_LE(owner_of("new")->expires_in, 10'000);
-    Strings ended = replace_key(id, "last");
-    Strings expected;
-    for (const auto* key : {"old", "new", "newer", "newest"})
-        expected.push_back(sha256_hex(key));
-    std::ranges::sort(ended);
-    std::ranges::sort(expected);
-    EXPECT_EQ(ended, expected);
+    EXPECT_EQ(replace_key(id, "last"), digests({"old", "new", "newer", "newest"}));
     EXPECT_EQ(owner_of("newest"), std::nullopt);
     EXPECT_EQ(owner_of("last")->user.id, id);
 }

@@ -10,7 +10,7 @@
 namespace npcchat {
 namespace {
 
-constexpr std::array<std::string_view, 2> kNames = {"/chat", "/npcs/{id}"};
+constexpr std::array kNames = {RouteName{"POST", "/chat"}, RouteName{"GET", "/npcs/{id}"}};
 
 class MetricsText : public testing::Test {
   protected:
@@ -78,11 +78,11 @@ TEST_F(MetricsText, AddsTheLoopsUp) {
     add(first->model_calls);
     add(second->model_failures);
     auto found = samples();
-    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/chat",status="2xx"})"), 7);
-    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/chat",status="5xx"})"), 1);
-    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/npcs/{id}",status="4xx"})"), 1);
-    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="other",status="4xx"})"), 2);
-    EXPECT_FALSE(found.contains(R"(npcchat_requests_total{route="/chat",status="4xx"})"));
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/chat",method="POST",status="2xx"})"), 7);
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/chat",method="POST",status="5xx"})"), 1);
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="/npcs/{id}",method="GET",status="4xx"})"), 1);
+    EXPECT_EQ(found.at(R"(npcchat_requests_total{route="other",method="other",status="4xx"})"), 2);
+    EXPECT_FALSE(found.contains(R"(npcchat_requests_total{route="/chat",method="POST",status="4xx"})"));
     EXPECT_EQ(found.at("npcchat_requests_in_flight"), 1);
     EXPECT_EQ(found.at("npcchat_tokens_in_total"), 5'000'000'000);
     EXPECT_EQ(found.at("npcchat_tokens_out_total"), 7);
@@ -113,12 +113,12 @@ TEST_F(MetricsText, HistogramsOfRoutesAreLabelled) {
     add(second->routes[1].by_class[2]);
     second->routes[1].duration.observe(0.02);
     auto found = samples();
-    const std::string labels = R"({route="/npcs/{id}")";
+    const std::string labels = R"({route="/npcs/{id}",method="GET")";
     EXPECT_EQ(found.at("npcchat_request_duration_seconds_bucket" + labels + R"(,le="0.01"})"), 0);
     EXPECT_EQ(found.at("npcchat_request_duration_seconds_bucket" + labels + R"(,le="0.025"})"), 1);
     EXPECT_EQ(found.at("npcchat_request_duration_seconds_bucket" + labels + R"(,le="+Inf"})"), 1);
     EXPECT_EQ(found.at("npcchat_request_duration_seconds_count" + labels + "}"), 1);
-    EXPECT_FALSE(found.contains(R"(npcchat_request_duration_seconds_count{route="/chat"})"));
+    EXPECT_FALSE(found.contains(R"(npcchat_request_duration_seconds_count{route="/chat",method="POST"})"));
 }
 
 TEST(Metrics, SumsOneCounter) {
