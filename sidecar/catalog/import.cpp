@@ -38,12 +38,13 @@ Task<Result<bool>> Catalog::was_imported(std::string source) {
 Task<Result<std::optional<std::string>>> Catalog::import_user(std::string name, std::string password_hash,
                                                               std::string key_digest) {
     const std::string source = "user:" + name;
-    const auto done = co_await was_imported(source);
-    if (!done) co_return std::unexpected(done.error());
-    if (*done) co_return std::nullopt;
     // No password opens this one; and it must differ from every other user's.
     if (password_hash.empty()) password_hash = "!" + random_token(16);
     for (const NewName& wanted : names_to_try(name)) {
+        // Each time: the name may be taken because another import has just added this very user.
+        const auto done = co_await was_imported(source);
+        if (!done) co_return std::unexpected(done.error());
+        if (*done) co_return std::nullopt;
         std::vector<db::Statement> batch;
         batch.push_back(
             {kInsertUser, {wanted.name, wanted.name_key, sha256_hex(wanted.name_key), password_hash}});

@@ -28,7 +28,7 @@ Number number_from(const Environment& environment, const char* name, Number othe
     const auto text = environment(name);
     if (!text) return otherwise;
     const auto number = parse_number<Number>(*text);
-    if (!number || *number < min || *number > max) {
+    if (!number || !(*number >= min && *number <= max)) { // so, for NaN
         throw Invalid{fmt::format("{} must be a number from {} to {}", name, min, max)};
     }
     return *number;

@@ -119,16 +119,23 @@ bool PostgresConnection::send(const Statement& statement) {
 
 bool PostgresConnection::send_batch(const std::vector<Statement>& batch, Clock::time_point deadline) {
     is_query_.clear();
+    Statement guard{kGuard, {}};
     if (!is_read(batch)) {
         // A frozen server runs what lies in its socket's buffer when it wakes, long after we gave up.
         const auto left =
             std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-        if (!send({kGuard, {steady_ms() + clock_offset_ + left}})) return false;
+        guard.params = {steady_ms() + clock_offset_ + left};
+        if (!send(guard)) return false;
         is_query_.push_back(false);
     }
     for (const Statement& statement : batch) {
         if (!send(statement)) return false;
         is_query_.push_back(true);
+    }
+    if (!is_read(batch)) {
+        // And again at the end: a statement may have waited for another's lock.
+        if (!send(guard)) return false;
+        is_query_.push_back(false);
     }
     // All statements up to a sync are one transaction.
     return PQpipelineSync(handle_.get()) == 1;

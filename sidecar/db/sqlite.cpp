@@ -22,6 +22,11 @@ void sql_now_ms(sqlite3_context* context, int, sqlite3_value**) {
     sqlite3_result_int64(context, now_ms());
 }
 
+// As PostgreSQL has it; SQLite has its own from 3.43 on.
+void sql_octet_length(sqlite3_context* context, int, sqlite3_value** arguments) {
+    sqlite3_result_int64(context, sqlite3_value_bytes(arguments[0]));
+}
+
 bool bind(sqlite3_stmt* statement, const std::vector<Value>& params) {
     // "$3" is a name to SQLite: it may stand twice, or before "$1".
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); ++i) {
@@ -67,7 +72,9 @@ bool prepare_connection(sqlite3* handle) {
            sqlite3_exec(handle, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", nullptr, nullptr,
                         nullptr) == SQLITE_OK &&
            sqlite3_create_function_v2(handle, "now_ms", 0, SQLITE_UTF8, nullptr, sql_now_ms, nullptr, nullptr,
-                                      nullptr) == SQLITE_OK;
+                                      nullptr) == SQLITE_OK &&
+           sqlite3_create_function_v2(handle, "octet_length", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+                                      sql_octet_length, nullptr, nullptr, nullptr) == SQLITE_OK;
 }
 
 } // namespace
@@ -87,8 +94,13 @@ std::expected<SqliteHandle, std::string> open_sqlite(const std::string& path) {
 struct Sqlite::Connection {
     using Outcome = std::expected<std::vector<Rows>, std::string>;
 
-    Outcome run(const std::vector<Statement>& batch) {
+    Outcome run(const std::vector<Statement>& batch, Clock::time_point deadline) {
         if (!execute("BEGIN IMMEDIATE")) return std::unexpected(sqlite3_errmsg(handle.get()));
+        if (Clock::now() > deadline) {
+            // Another process held the lock: the caller has given up, and must not be proved wrong.
+            execute("ROLLBACK");
+            return std::unexpected("the lock came after the deadline");
+        }
         std::vector<Rows> results;
         results.reserve(batch.size());
         for (const Statement& statement : batch) {
@@ -155,9 +167,10 @@ Sqlite::~Sqlite() = default;
 
 Task<Result<std::vector<Rows>>> Sqlite::run(std::vector<Statement> batch) {
     const Executor executor = co_await asio::this_coro::executor;
-    auto done = co_await worker_.run(executor, limit_, [connection = connection_, batch = std::move(batch)] {
-        return connection->run(batch);
-    });
+    auto done =
+        co_await worker_.run(executor, limit_,
+                             [connection = connection_, batch = std::move(batch),
+                              deadline = Clock::now() + limit_] { return connection->run(batch, deadline); });
     if (!done) co_return std::unexpected(std::move(done.error()));
     if (!*done) {
         log(Level::error, "SQLite query failed", {{"error", std::string_view(done->error())}});

@@ -113,7 +113,9 @@ std::expected<RedisAddress, std::string> parse_redis_url(std::string_view url) {
     }
     if (url.starts_with('[') && url.ends_with(']')) url = url.substr(1, url.size() - 2);
     address.host = std::string(url);
-    if (address.host.empty() || address.port.empty()) return wrong("host or port is missing");
+    if (address.host.empty()) return wrong("the host is missing");
+    if (parse_number<std::uint16_t>(address.port).value_or(0) == 0)
+        return wrong("the port is not 1 to 65535");
     return address;
 }
 

@@ -44,7 +44,8 @@ return 'ok'
 
 constexpr std::string_view kCommitMemory = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
-redis.call('HSET', KEYS[2], 'memory', ARGV[4], 'remembered', ARGV[5])
+local remembered = math.min(tonumber(ARGV[5]), redis.call('LLEN', KEYS[3]))
+redis.call('HSET', KEYS[2], 'memory', ARGV[4], 'remembered', remembered)
 for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
 redis.call('DEL', KEYS[1])
 return 'ok'

@@ -29,7 +29,7 @@ constexpr std::string_view kSelectChat =
 // The newest message always comes, then as many as fit; the prompt counts more exactly.
 constexpr std::string_view kSelectRecent = R"(
 SELECT role, text, at FROM (
-    SELECT seq, role, text, at, sum(length(text)) OVER (ORDER BY seq DESC) - length(text) AS newer FROM (
+    SELECT seq, role, text, at, sum(octet_length(text)) OVER (ORDER BY seq DESC) - octet_length(text) AS newer FROM (
         SELECT m.seq, m.role, m.text, m.at FROM messages m
         JOIN chats c ON c.user_id = m.user_id AND c.chat_id = m.chat_id
         WHERE m.user_id = $1 AND m.chat_id = $2 AND m.seq > c.remembered
@@ -180,6 +180,7 @@ Task<Result<std::optional<ChatHistory>>> SqlSessionStore::history(ChatKey chat) 
 }
 
 Task<Result<bool>> SqlSessionStore::import_chat(ChatKey chat, ChatHistory history) {
+    if (history.memory.empty() && history.messages.empty()) co_return false;
     auto existing = co_await db::run_one(database_, kSelectChat, {chat.user_id, chat.chat_id});
     if (!existing) co_return std::unexpected(std::move(existing.error()));
     if (!existing->empty()) co_return false;

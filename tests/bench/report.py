@@ -20,7 +20,7 @@ def machine():
     lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {"cpu": models[0] if models else "unknown", "cores": len(os.sched_getaffinity(0)),
-            "kernel": os.uname().release}
+            "kernel": os.uname().release, "load_before": os.getloadavg()[0]}
 
 
 def text(figures):
@@ -28,6 +28,8 @@ def text(figures):
     info = figures["machine"]
     parts = [f"npcchat bench: {info['cores']} cores, {info['cpu']}, Linux {info['kernel']}; client and servers share "
              "the cores"]
+    if info["load_before"] > 0.5 * info["cores"]:
+        parts += [f"The machine was busy before this began (load {info['load_before']:.1f}): trust nothing here"]
     if "chats" in figures:
         parts += ["POST /chat_npc/ against plain nginx (medians of interleaved rounds; CPU in µs a request)",
                   chat_table(figures["chats"])]
