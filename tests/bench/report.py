@@ -29,7 +29,7 @@ def text(figures):
     parts = [f"npcchat bench: {info['cores']} cores, {info['cpu']}, Linux {info['kernel']}; client and servers share "
              "the cores"]
     if info["load_before"] > 0.5 * info["cores"]:
-        parts += [f"The machine was busy before this began (load {info['load_before']:.1f}): trust nothing here"]
+        parts += [f"The machine was busy before this began (load {info['load_before']:.1f}): other work disturbed the figures"]
     if "chats" in figures:
         parts += ["POST /chat_npc/ against plain nginx (medians of interleaved rounds; CPU in µs a request)",
                   chat_table(figures["chats"])]
@@ -108,7 +108,7 @@ def verdicts(figures):
         most = max(row["connections"] for row in figures["chats"])
         ratio = next(row["ratio_to_b"] for row in figures["chats"]
                      if row["name"] == "c" and row["connections"] == most)
-        add(ratio >= RATIO_CHAT, f"c/b at {most} connections: {ratio:.2f} (target {RATIO_CHAT})")
+        add(ratio >= RATIO_CHAT, f"c/b at {most} connections: {ratio:.3f} (target {RATIO_CHAT})")
     if "static" in figures:
         static = figures["static"]
         failures = static["plain"]["failures"] + static["module"]["failures"]
