@@ -47,7 +47,7 @@ struct Loop {
 
 class Service {
   public:
-    Service(const Config& config, StoreBackends& backends) : shared_(config) {
+    Service(const Config& config, StoreBackends& backends) : shared_(config), backends_(backends) {
         for (unsigned i = 0; i < config.loops; ++i) {
             loops_.push_back(std::make_unique<Loop>(shared_, backends));
             shared_.metrics.push_back(&loops_.back()->metrics);
@@ -87,6 +87,8 @@ class Service {
             flush_log();
             _exit(1);
         }
+        shared_.passwords.stop();
+        backends_.stop();
     }
 
   private:
@@ -141,6 +143,7 @@ class Service {
     }
 
     Shared shared_;
+    StoreBackends& backends_;
     std::vector<std::unique_ptr<Loop>> loops_;
     std::vector<Listener> listeners_;
     std::size_t next_ = 0;

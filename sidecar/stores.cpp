@@ -19,6 +19,11 @@ std::expected<std::unique_ptr<StoreBackends>, std::string> StoreBackends::open(c
     return backends;
 }
 
+void StoreBackends::stop() {
+    connector_.stop();
+    if (sqlite_) sqlite_->stop();
+}
+
 Stores::Stores(Executor executor, StoreBackends& backends) {
     const Config& config = backends.config_;
     database_ = backends.sqlite_;

@@ -11,6 +11,9 @@
 #include <memory>
 
 namespace npcchat {
+namespace db {
+class Sqlite;
+}
 
 // Shared by the loops: SQLite's one connection, and the thread that connects to PostgreSQL.
 class StoreBackends {
@@ -19,12 +22,15 @@ class StoreBackends {
     static std::expected<std::unique_ptr<StoreBackends>, std::string> open(const Config& config);
     ~StoreBackends();
 
+    // Ends the threads. Before the loops are destroyed, and after they have stopped.
+    void stop();
+
   private:
     friend class Stores;
     explicit StoreBackends(const Config& config) : config_(config), connector_(64) {}
     const Config& config_;
     Worker connector_;
-    std::shared_ptr<db::Database> sqlite_; // null where the catalog is on PostgreSQL
+    std::shared_ptr<db::Sqlite> sqlite_; // null where the catalog is on PostgreSQL
 };
 
 class Stores {

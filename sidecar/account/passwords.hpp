@@ -27,6 +27,8 @@ class Passwords {
     // True for hashes that are to be made anew once their password is known.
     static bool is_outdated(const std::string& hash);
 
+    void stop() { worker_.stop(); } // see Worker::stop
+
   private:
     template <class Job> auto run(Job job) -> Task<Result<std::invoke_result_t<Job&>>>;
 

@@ -33,8 +33,10 @@ Postgres::Postgres(Executor executor, std::string url, Worker& connector, Clock:
 Postgres::~Postgres() = default;
 
 Task<void> Postgres::connect() {
+    const std::weak_ptr<void> pool = alive_;
     auto opened = co_await connector_.run(executor_, limit_ + 1s,
                                           [url = url_] { return PostgresConnection::open(url); });
+    if (pool.expired()) co_return;
     if (opened && *opened) {
         backoff_ = {};
         hand_over(std::make_unique<PostgresConnection>(executor_, std::move(**opened)));

@@ -36,6 +36,8 @@ class Postgres final : public Database {
     int open_ = 0; // in use, idle or being opened
     Clock::time_point retry_at_{};
     Clock::duration backoff_{};
+    std::shared_ptr<void> alive_ =
+        std::make_shared<char>(); // ends with the pool, which connect() may outlive
 };
 
 } // namespace npcchat::db

@@ -24,6 +24,8 @@ class Sqlite final : public Database {
 
     Task<Result<std::vector<Rows>>> run(std::vector<Statement> batch) override;
 
+    void stop() { worker_.stop(); } // see Worker::stop
+
   private:
     struct Connection; // touched by the worker's thread alone
 

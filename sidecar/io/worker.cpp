@@ -4,7 +4,8 @@ namespace npcchat {
 
 Worker::Worker(std::size_t max_queued) : max_queued_(max_queued), thread_([this] { work_loop(); }) {}
 
-Worker::~Worker() {
+void Worker::stop() {
+    if (!thread_.joinable()) return;
     {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
@@ -16,7 +17,7 @@ Worker::~Worker() {
 bool Worker::enqueue(Work work) {
     {
         const std::lock_guard lock(mutex_);
-        if (queue_.size() >= max_queued_) return false;
+        if (stopping_ || queue_.size() >= max_queued_) return false;
         queue_.push_back(std::move(work));
     }
     wake_.notify_one();

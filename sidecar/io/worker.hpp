@@ -19,9 +19,13 @@ class Worker {
   public:
     // Jobs beyond `max_queued` waiting ones are refused.
     explicit Worker(std::size_t max_queued);
-    ~Worker(); // runs what is queued, then ends the thread
+    ~Worker() { stop(); }
     Worker(const Worker&) = delete;
     Worker& operator=(const Worker&) = delete;
+
+    // Runs what is queued, then ends the thread; what comes later is refused. Results go to the executors of
+    // those who wait for them, so that these must live until then.
+    void stop();
 
     // Runs `job` on the thread and gives back what it returns. 503 where the queue is full, or where `limit`
     // has passed: a job that has not begun by then never begins; one that has begun ends by itself, unheard.

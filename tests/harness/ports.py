@@ -9,19 +9,31 @@ import socket
 FIRST_PORT, LAST_PORT = 15000, 32000
 
 _addresses = itertools.count(os.getpid() % 4096 * 256)
+_reserved = []
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on now."""
+    """A port of 127.0.0.1 that nobody listens on, and that no other test takes while this process lives."""
     for _ in range(200):
         port = random.SystemRandom().randrange(FIRST_PORT, LAST_PORT)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if _reserve(port):
             return port
     raise OSError("no free port found")
+
+
+def _reserve(port):
+    # A server may start to listen long after its port was chosen, or listen again after a restart. An abstract unix
+    # socket of the port's name keeps the choice from tests that run beside this one, and ends with the process.
+    mark = socket.socket(socket.AF_UNIX)
+    with socket.socket() as probe:
+        try:
+            mark.bind(f"\0npcchat-test-port-{port}")
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+            return False
+    _reserved.append(mark)
+    return True
 
 
 def fresh_address():
