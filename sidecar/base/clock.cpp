@@ -17,11 +17,24 @@ Millis steady_ms() {
 }
 
 std::string rfc3339(Millis time) {
-    const auto seconds = static_cast<std::time_t>(time / 1000);
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                       parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, time % 1000);
+    // Every line of the log asks for it: a second's text is made once.
+    struct Second {
+        std::time_t time = -1;
+        std::string text;
+    };
+    static thread_local Second last;
+    if (const auto seconds = static_cast<std::time_t>(time / 1000); seconds != last.time) {
+        std::tm parts{};
+        gmtime_r(&seconds, &parts);
+        last = {seconds,
+                fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", parts.tm_year + 1900, parts.tm_mon + 1,
+                            parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec)};
+    }
+    const auto digit = [time](int divisor) { return static_cast<char>('0' + time / divisor % 10); };
+    std::string text;
+    text.reserve(last.text.size() + 5);
+    text.append(last.text).append({'.', digit(100), digit(10), digit(1), 'Z'});
+    return text;
 }
 
 } // namespace npcchat

@@ -1,31 +1,16 @@
 #include "base/json.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace npcchat {
 namespace {
 
-// jansson's own limit (2048) is a compile-time constant of the library, and deep nesting would reach its
-// recursion before we see it: one scan that skips strings finds the depth first.
-bool too_deep(std::string_view text) {
-    int depth = 0;
-    bool in_string = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (in_string) {
-            if (c == '\\')
-                ++i;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '[' || c == '{') {
-            if (++depth > kJsonMaxDepth) return true;
-        } else if (c == ']' || c == '}') {
-            --depth;
-        }
-    }
-    return false;
+std::string syntax_error(std::string_view text, std::size_t at) {
+    const std::string_view before = text.substr(0, at);
+    const auto line = std::ranges::count(before, '\n') + 1;
+    const auto column = at - std::min(before.rfind('\n') + 1, at) + 1;
+    return fmt::format("The body is not valid JSON (line {}, column {})", line, column);
 }
 
 std::string bounds_text(std::size_t min, std::size_t max) {
@@ -44,24 +29,22 @@ Result<std::string> checked_text(const json_t* value, const char* name, std::siz
 } // namespace
 
 Result<Json> parse_json(std::string_view text) {
-    if (too_deep(text))
-        return fail(400, fmt::format("The body is nested deeper than {} levels", kJsonMaxDepth));
-    json_error_t error;
-    Json value(json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error));
-    if (value) return value;
-    // jansson's text may quote the input: only its kind and place go out.
-    switch (json_error_code(&error)) {
-    case json_error_duplicate_key:
+    auto value = read_json(text, kJsonMaxDepth);
+    if (value) return std::move(*value);
+    // Nothing of the input goes out.
+    switch (value.error().fault) {
+    case JsonFault::duplicate_key:
         return fail(400, "The body is not valid JSON: a key stands twice in an object");
-    case json_error_invalid_utf8:
+    case JsonFault::utf8:
         return fail(400, "The body is not valid UTF-8");
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
+    case JsonFault::nul:
         return fail(400, "The body is not valid JSON: \\u0000 is not allowed");
-    default:
-        return fail(400,
-                    fmt::format("The body is not valid JSON (line {}, column {})", error.line, error.column));
+    case JsonFault::depth:
+        return fail(400, fmt::format("The body is nested deeper than {} levels", kJsonMaxDepth));
+    case JsonFault::syntax:
+        break;
     }
+    return fail(400, syntax_error(text, value.error().at));
 }
 
 Result<Json> parse_json_object(std::string_view text) {

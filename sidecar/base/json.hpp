@@ -1,21 +1,15 @@
-// JSON as the API reads and writes it, on jansson.
+// JSON as the API reads and writes it.
 #pragma once
 
 #include "base/error.hpp"
+#include "base/json_reader.hpp"
 
 #include <cstdint>
-#include <jansson.h>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace npcchat {
-
-struct JsonDecref {
-    void operator()(json_t* value) const { json_decref(value); }
-};
-using Json = std::unique_ptr<json_t, JsonDecref>;
 
 // Bounds of what is accepted from outside.
 inline constexpr int kJsonMaxDepth = 64;

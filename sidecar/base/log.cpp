@@ -3,7 +3,8 @@
 #include "base/clock.hpp"
 #include "base/json.hpp"
 
-#include <fmt/format.h>
+#include <array>
+#include <charconv>
 #include <mutex>
 #include <string>
 #include <unistd.h>
@@ -12,6 +13,7 @@ namespace npcchat {
 namespace {
 
 constexpr std::size_t kBufferSize = 64 * 1024;
+constexpr std::size_t kUsualLine = 256;
 
 class LineBuffer {
   public:
@@ -58,11 +60,23 @@ constexpr std::string_view level_name(Level level) {
     return "error";
 }
 
+// As std::to_chars; "null" for what would need more than 64 characters.
+void append_number(std::string& out, auto number, auto... format) {
+    std::array<char, 64> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, format...);
+    if (end.ec == std::errc())
+        out.append(digits.data(), end.ptr);
+    else
+        out += "null";
+}
+
 } // namespace
 
 void log(Level level, std::string_view event, std::initializer_list<LogField> fields) {
-    std::string line =
-        fmt::format(R"({{"time":"{}","level":"{}","event":)", rfc3339(now_ms()), level_name(level));
+    std::string line;
+    line.reserve(kUsualLine);
+    line.append(R"({"time":")").append(rfc3339(now_ms()));
+    line.append(R"(","level":")").append(level_name(level)).append(R"(","event":)");
     append_json_string(line, event);
     for (const LogField& field : fields) {
         line += ',';
@@ -71,9 +85,9 @@ void log(Level level, std::string_view event, std::initializer_list<LogField> fi
         if (const auto* text = std::get_if<std::string_view>(&field.value))
             append_json_string(line, *text);
         else if (const auto* number = std::get_if<std::int64_t>(&field.value))
-            line += std::to_string(*number);
+            append_number(line, *number);
         else
-            line += fmt::format("{:.3f}", std::get<double>(field.value));
+            append_number(line, std::get<double>(field.value), std::chars_format::fixed, 3);
     }
     line += "}\n";
     lines().append(line, level != Level::info);

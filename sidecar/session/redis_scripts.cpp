@@ -5,14 +5,22 @@ namespace {
 
 #define LATE(deadline)                                                                                       \
     "local t = redis.call('TIME')\n"                                                                         \
-    "if t[1] * 1000 + math.floor(t[2] / 1000) > tonumber(" deadline ") then return LATE end\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"                                                    \
+    "if now > tonumber(" deadline ") then return LATE end\n"
 
-// The newest message is always sent, then as many as fit.
+// Puts off the end of all of a chat's keys by `ttl` milliseconds, and notes when it will be.
+#define EXTEND(ttl)                                                                                          \
+    "redis.call('HSET', KEYS[2], 'expires', now + " ttl ")\n"                                                \
+    "for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], " ttl ") end\n"
+
+// What Redis is asked for costs more than what Lua does: meta keeps the count and the end of the chat, so
+// that few turns have to ask for the one or set the other. The newest message is always sent, then as many as
+// fit.
 constexpr std::string_view kOpen = "local LATE = {'late'}\n" LATE("ARGV[3]") R"(
-local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory', 'remembered')
+local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory', 'remembered', 'count', 'expires')
 if meta[1] and ARGV[4] ~= '?' and meta[1] ~= ARGV[4] then return {'npc'} end
 if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'busy'} end
-local count = redis.call('LLEN', KEYS[3])
+local count = tonumber(meta[4] or '0')
 local oldest = tonumber(meta[3] or '0')
 local left = tonumber(ARGV[5])
 local newest_first = {}
@@ -27,29 +35,27 @@ while last >= oldest and left > 0 do
     end
     last = first - 1
 end
-local reply = {'ok', meta[1], meta[2], count}
+local ends_soon = tonumber(meta[5] or '0') <= now + tonumber(ARGV[6])
+local reply = {'ok', meta[1], meta[2], count, ends_soon and 1 or 0}
 for i = #newest_first, 1, -1 do reply[#reply + 1] = newest_first[i] end
 return reply
 )";
 
 constexpr std::string_view kCommit = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
-local count = redis.call('RPUSH', KEYS[3], ARGV[5], ARGV[6])
-redis.call('HSET', KEYS[2], 'npc', ARGV[4])
-if ARGV[7] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[7]) end
-for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
+local count = redis.call('RPUSH', KEYS[3], ARGV[6], ARGV[7])
+redis.call('HSET', KEYS[2], 'npc', ARGV[5], 'count', count)
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[8]) end
 redis.call('DEL', KEYS[1])
-return 'ok'
-)";
+if ARGV[4] == '0' and ARGV[8] == '' and count > 2 then return 'ok' end
+)" EXTEND("ARGV[3]") "return 'ok'";
 
 constexpr std::string_view kCommitMemory = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
 local remembered = math.min(tonumber(ARGV[5]), redis.call('LLEN', KEYS[3]))
 redis.call('HSET', KEYS[2], 'memory', ARGV[4], 'remembered', remembered)
-for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
 redis.call('DEL', KEYS[1])
-return 'ok'
-)";
+)" EXTEND("ARGV[3]") "return 'ok'";
 
 constexpr std::string_view kRelease = R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -68,14 +74,14 @@ return {meta[1], meta[2], redis.call('LRANGE', KEYS[3], 0, -1), redis.call('HGET
 
 constexpr std::string_view kImportChat = "local LATE = 'late'\n" LATE("ARGV[1]") R"(
 if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return 'exists' end
-redis.call('HSET', KEYS[2], 'memory', ARGV[3], 'remembered', 0)
+local count = 0
 for i = 4, #ARGV, 2 do
-    local count = redis.call('RPUSH', KEYS[3], ARGV[i])
+    count = redis.call('RPUSH', KEYS[3], ARGV[i])
     if ARGV[i + 1] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[i + 1]) end
 end
-for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
-return 'ok'
-)";
+redis.call('HSET', KEYS[2], 'memory', ARGV[3], 'remembered', 0, 'count', count)
+)" EXTEND("ARGV[2]") "return 'ok'";
+#undef EXTEND
 #undef LATE
 
 } // namespace

@@ -9,6 +9,14 @@
 namespace npcchat {
 namespace {
 
+// Putting a chat's end off costs three commands. Where chats live long, it is put off a sixteenth too far,
+// and again only when a quarter of that is left: enough for the longest turn, so that no chat ends early.
+constexpr Millis kLongLife = 4LL * 3600 * 1000;
+
+Millis reserve_of(Millis idle_ttl) {
+    return idle_ttl >= kLongLife ? idle_ttl / 16 : 0;
+}
+
 std::vector<std::string> keys_of(const ChatKey& chat) {
     const std::string stem = fmt::format("npcchat:{{c:{}:{}}}:", chat.user_id, chat.chat_id);
     return {stem + "lease", stem + "meta", stem + "log", stem + "pad"};
@@ -41,20 +49,22 @@ Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::
     open.lease = Lease{std::move(chat), new_lease_token()};
     auto reply = co_await redis_.run(scripts::open(), keys_of(open.lease.chat),
                                      {open.lease.token, std::to_string(kLeaseMillis), redis_.deadline(),
-                                      npc_id.value_or("?"), std::to_string(max_bytes)});
+                                      npc_id.value_or("?"), std::to_string(max_bytes),
+                                      std::to_string(idle_ttl_ + reserve_of(idle_ttl_) / 4)});
     if (!reply) co_return std::unexpected(std::move(reply.error()));
     const RedisReply& parts = *reply;
     const std::string_view status = parts.size() > 0 ? parts[0].text() : "";
     if (status == "busy") co_return chat_is_busy();
     if (status == "npc") co_return chat_has_other_npc();
     if (status == "late") co_return came_late();
-    if (status != "ok" || parts.size() < 4) co_return store_unavailable();
+    if (status != "ok" || parts.size() < 5) co_return store_unavailable();
     open.npc_id = optional_text(parts[1]);
     open.memory = parts[2].text();
     open.message_count = parts[3].integer();
+    open.lease.ends_soon = parts[4].integer() != 0;
     open.exists = open.message_count > 0 || !open.memory.empty();
-    open.messages.reserve(parts.size() - 4);
-    for (std::size_t i = 4; i < parts.size(); ++i)
+    open.messages.reserve(parts.size() - 5);
+    for (std::size_t i = 5; i < parts.size(); ++i)
         open.messages.push_back(decode(parts[i].text()));
     co_return open;
 }
@@ -62,17 +72,21 @@ Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::
 Task<Result<void>> RedisSessionStore::commit(const Lease& lease, Turn turn) {
     const auto reply =
         co_await redis_.run(scripts::commit(), keys_of(lease.chat),
-                            {lease.token, redis_.deadline(), std::to_string(idle_ttl_), turn.npc_id,
+                            {lease.token, redis_.deadline(), life(), lease.ends_soon ? "1" : "0", turn.npc_id,
                              encode(turn.question), encode(turn.answer), turn.answer.scratchpad});
     co_return written(reply);
 }
 
 Task<Result<void>> RedisSessionStore::commit_memory(const Lease& lease, std::string memory,
                                                     std::int64_t message_count) {
-    const auto reply = co_await redis_.run(scripts::commit_memory(), keys_of(lease.chat),
-                                           {lease.token, redis_.deadline(), std::to_string(idle_ttl_),
-                                            std::move(memory), std::to_string(message_count)});
+    const auto reply = co_await redis_.run(
+        scripts::commit_memory(), keys_of(lease.chat),
+        {lease.token, redis_.deadline(), life(), std::move(memory), std::to_string(message_count)});
     co_return written(reply);
+}
+
+std::string RedisSessionStore::life() const {
+    return std::to_string(idle_ttl_ + reserve_of(idle_ttl_));
 }
 
 Result<void> RedisSessionStore::written(const Result<RedisReply>& reply) {
@@ -115,7 +129,7 @@ Task<Result<std::optional<ChatHistory>>> RedisSessionStore::history(ChatKey chat
 }
 
 Task<Result<bool>> RedisSessionStore::import_chat(ChatKey chat, ChatHistory history) {
-    std::vector<std::string> args{redis_.deadline(), std::to_string(idle_ttl_), std::move(history.memory)};
+    std::vector<std::string> args{redis_.deadline(), life(), std::move(history.memory)};
     for (Message& message : history.messages) {
         args.push_back(encode(message));
         args.push_back(std::move(message.scratchpad));

@@ -31,6 +31,7 @@ class RedisSessionStore final : public SessionStore {
     Task<Result<void>> ping() override;
 
   private:
+    std::string life() const; // milliseconds that a chat is given
     Result<void> written(const Result<RedisReply>& reply);
     std::unexpected<Error> came_late();
 

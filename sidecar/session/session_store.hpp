@@ -22,6 +22,7 @@ struct ChatKey {
 struct Lease {
     ChatKey chat;
     std::string token;
+    bool ends_soon = true; // the chat, unless the commit puts its end off: for the store that gave the lease
 };
 
 inline constexpr Millis kLeaseMillis = 3000;
