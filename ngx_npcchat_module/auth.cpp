@@ -36,15 +36,31 @@ ngx_int_t authenticate(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     return keep_identity(r, ctx, cached.identity);
 }
 
-ngx_int_t unauthorized(ngx_http_request_t* r) noexcept {
-    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
+constexpr std::string_view challenge_name = "WWW-Authenticate";
+constexpr std::string_view challenge_value = "Bearer";
+
+/// Our challenge in the answer; null: there is none.
+ngx_table_elt_t* find_challenge(ngx_http_request_t* r) noexcept {
+    ngx_table_elt_t* found = nullptr;
+    for_each_header(r->headers_out.headers, [&found](ngx_table_elt_t& header) {
+        bool ours = view(header.key) == challenge_name && view(header.value) == challenge_value;
+        if (ours) found = &header;
+        return !ours;
+    });
+    return found;
+}
+
+/// Where redirects lead to more than one closed location, the answer has one challenge.
+ngx_int_t unauthorized(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    ngx_table_elt_t* header = find_challenge(r);
+    if (header == nullptr) header = static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
     if (header == nullptr) return NGX_HTTP_INTERNAL_SERVER_ERROR;
     *header = {};
     header->hash = 1;
-    ngx_str_set(&header->key, "WWW-Authenticate");
-    ngx_str_set(&header->value, "Bearer");
-    // Where "satisfy any" lets the request in all the same, nginx takes the header away through this.
+    header->key = ngx_text(challenge_name);
+    header->value = ngx_text(challenge_value);
     r->headers_out.www_authenticate = header;
+    ctx->challenged = true;
     return NGX_HTTP_UNAUTHORIZED;
 }
 
@@ -64,6 +80,14 @@ ngx_int_t use_stale(ngx_http_request_t* r, RequestContext* ctx) noexcept {
 ngx_int_t accept_identity(ngx_http_request_t* r, RequestContext* ctx, const Identity& identity) noexcept {
     ctx->auth = Auth::miss;
     return keep_identity(r->main, ctx, identity);
+}
+
+/// nginx does this itself for the last module that refused; with "satisfy any" that may be another.
+void drop_challenge(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    // The page of an error keeps what belongs to the error.
+    if (!ctx->challenged || r->error_page) return;
+    if (ngx_table_elt_t* header = find_challenge(r)) header->hash = 0;
+    ctx->challenged = false;
 }
 
 ngx_int_t access_handler(ngx_http_request_t* r) noexcept {
@@ -89,7 +113,7 @@ ngx_int_t access_handler(ngx_http_request_t* r) noexcept {
     case Auth::denied:
     case Auth::unseen:
     case Auth::none:
-        return lcf->mode == mode_optional ? NGX_DECLINED : unauthorized(r);
+        return lcf->mode == mode_optional ? NGX_DECLINED : unauthorized(r, ctx);
     case Auth::hit:
     case Auth::miss:
     case Auth::stale:

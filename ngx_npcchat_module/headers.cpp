@@ -152,4 +152,31 @@ ngx_int_t clear_request_headers(ngx_http_request_t* r, RequestContext* ctx) noex
     return remove_headers(r->headers_in.headers, is_reserved_header);
 }
 
+ngx_int_t hide_request_headers(ngx_http_request_t* sr, const RequestContext* ctx) noexcept {
+    if (!ctx->headers_set) return NGX_OK;
+
+    // Only our own key lookup has the name of a key: what it carries is for the sidecar.
+    bool lookup = false;
+    for_each_header(sr->headers_in.headers, [&lookup](ngx_table_elt_t& header) {
+        lookup = has_name(header, protocol::key_header);
+        return !lookup;
+    });
+    if (lookup) return NGX_OK;
+
+    ngx_list_t own;
+    if (ngx_list_init(&own, sr->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK) return NGX_ERROR;
+    bool copied = true;
+    for_each_header(sr->headers_in.headers, [&own, &copied](ngx_table_elt_t& header) {
+        if (is_reserved_header(header)) return true;
+        auto* copy = static_cast<ngx_table_elt_t*>(ngx_list_push(&own));
+        copied = copy != nullptr;
+        if (copied) *copy = header;
+        return copied;
+    });
+    sr->headers_in.headers = own;
+    // A list's first part is inside it, and has moved along.
+    if (own.last == &own.part) sr->headers_in.headers.last = &sr->headers_in.headers.part;
+    return copied ? NGX_OK : NGX_ERROR;
+}
+
 } // namespace npcchat

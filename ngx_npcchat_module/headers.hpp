@@ -57,4 +57,8 @@ ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexce
 /// Takes away again what `set_request_headers` set, before a location that is not ours. NGX_OK or NGX_ERROR.
 ngx_int_t clear_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 
+/// Gives a subrequest a list of headers of its own without ours, where it goes to a location that is not ours
+/// and the main request has them. NGX_OK or NGX_ERROR.
+ngx_int_t hide_request_headers(ngx_http_request_t* sr, const RequestContext* ctx) noexcept;
+
 } // namespace npcchat

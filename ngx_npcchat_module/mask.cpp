@@ -68,7 +68,43 @@ void append_upstream(u_char*& out, u_char* last, const ngx_http_upstream_t& upst
     append(out, last, "\"");
 }
 
+ngx_http_log_handler_pt nginx_log_handler;
+
+/// Allocates nothing: it may be called because an allocation failed.
+u_char* log_error(ngx_http_request_t* r, ngx_http_request_t* sr, u_char* buf, size_t len) {
+    const RequestContext* ctx = find_context(r);
+    // Other applications' lines stay as they are.
+    bool masked = ctx != nullptr && ctx->raw != nullptr && !ctx->unmasked;
+    if (location_conf(r)->mode == mode_off && !r->internal && ctx != nullptr && !ctx->active && !masked) {
+        return nginx_log_handler(r, sr, buf, len);
+    }
+
+    u_char* last = buf + len;
+    auto* cscf =
+        static_cast<ngx_http_core_srv_conf_t*>(ngx_http_get_module_srv_conf(r, ngx_http_core_module));
+    append(buf, last, ", server: %V", &cscf->server_name);
+
+    if (ctx != nullptr) {
+        append(buf, last, ", request: \"%V %V %V\"", &r->method_name, &ctx->path, &r->http_protocol);
+    }
+    if (r != sr) {
+        append(buf, last, ", subrequest: \"");
+        buf = write_masked(buf, last, sr->uri);
+        append(buf, last, "\"");
+    }
+    if (sr->upstream != nullptr && sr->upstream->peer.name != nullptr)
+        append_upstream(buf, last, *sr->upstream);
+    if (r->headers_in.host != nullptr) append(buf, last, ", host: \"%V\"", &r->headers_in.host->value);
+    return buf;
+}
+
 } // namespace
+
+void set_log_handler(ngx_http_request_t* r) noexcept {
+    if (r->log_handler == log_error) return;
+    nginx_log_handler = r->log_handler;
+    r->log_handler = log_error;
+}
 
 ngx_int_t mask_history_user(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     auto user = find_history_user(view(r->uri));
@@ -82,14 +118,28 @@ ngx_int_t mask_history_user(ngx_http_request_t* r, RequestContext* ctx) noexcept
     std::string_view back = slice(view(r->uri), user->begin + user->size);
     std::size_t size = front.size() + protocol::masked_segment.size() + back.size();
     char* uri = pool_array<char>(r->pool, size);
-    if (uri == nullptr) return NGX_ERROR;
+    auto* raw = static_cast<RawTarget*>(ngx_palloc(r->pool, sizeof(RawTarget)));
+    if (uri == nullptr || raw == nullptr) return NGX_ERROR;
     for (char* out = uri; std::string_view part : {front, protocol::masked_segment, back}) {
         out = std::copy(part.begin(), part.end(), out);
     }
 
+    *raw = {r->uri, r->unparsed_uri, r->request_line, reinterpret_cast<u_char*>(uri)};
+    ctx->raw = raw;
+    ctx->unmasked = false;
     r->uri = ngx_text({uri, size});
     ngx_http_set_exten(r);
     return rewrite_request_line(r, r->uri);
+}
+
+ngx_int_t unmask_history_user(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    r->uri = ctx->raw->uri;
+    r->unparsed_uri = ctx->raw->unparsed_uri;
+    r->request_line = ctx->raw->request_line;
+    ngx_http_set_exten(r);
+    ctx->unmasked = true;
+    ctx->path_user = {0, nullptr};
+    return set_log_path(r, ctx, r->uri);
 }
 
 ngx_int_t set_log_path(ngx_http_request_t* r, RequestContext* ctx, ngx_str_t uri) noexcept {
@@ -102,26 +152,6 @@ ngx_int_t set_log_path(ngx_http_request_t* r, RequestContext* ctx, ngx_str_t uri
     if (uri.len != 0 && uri.data == nullptr) return NGX_ERROR;
     ctx->path = uri;
     return NGX_OK;
-}
-
-u_char* log_error(ngx_http_request_t* r, ngx_http_request_t* sr, u_char* buf, size_t len) noexcept {
-    u_char* last = buf + len;
-    auto* cscf =
-        static_cast<ngx_http_core_srv_conf_t*>(ngx_http_get_module_srv_conf(r, ngx_http_core_module));
-    append(buf, last, ", server: %V", &cscf->server_name);
-
-    if (const RequestContext* ctx = find_context(r)) {
-        append(buf, last, ", request: \"%V %V %V\"", &r->method_name, &ctx->path, &r->http_protocol);
-    }
-    if (r != sr) {
-        append(buf, last, ", subrequest: \"");
-        buf = write_masked(buf, last, sr->uri);
-        append(buf, last, "\"");
-    }
-    if (sr->upstream != nullptr && sr->upstream->peer.name != nullptr)
-        append_upstream(buf, last, *sr->upstream);
-    if (r->headers_in.host != nullptr) append(buf, last, ", host: \"%V\"", &r->headers_in.host->value);
-    return buf;
 }
 
 } // namespace npcchat

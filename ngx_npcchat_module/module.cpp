@@ -157,6 +157,7 @@ ngx_int_t init_module(ngx_conf_t* cf) noexcept {
     if (!used) return NGX_OK;
 
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, post_read_handler) != NGX_OK ||
+        add_handler(cf, NGX_HTTP_REWRITE_PHASE, rewrite_handler) != NGX_OK ||
         add_handler(cf, NGX_HTTP_ACCESS_PHASE, access_handler) != NGX_OK ||
         add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, precontent_handler) != NGX_OK) {
         return NGX_ERROR;
@@ -164,8 +165,17 @@ ngx_int_t init_module(ngx_conf_t* cf) noexcept {
     return add_handler(cf, NGX_HTTP_LOG_PHASE, log_phase_handler);
 }
 
+ngx_int_t prepare(ngx_conf_t* cf) noexcept {
+    if (same_layout(cf->log)) return add_variables(cf);
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "ngx_http_npcchat_module.so was built for another nginx " NGINX_VERSION
+                  ", whose connections are laid out otherwise: build it with the sources of this one "
+                  "(Debian's are in its package nginx-dev)");
+    return NGX_ERROR;
+}
+
 ngx_http_module_t module_context = {
-    .preconfiguration = add_variables,
+    .preconfiguration = prepare,
     .postconfiguration = init_module,
     .create_main_conf = create_main_conf,
     .init_main_conf = nullptr,

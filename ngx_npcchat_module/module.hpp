@@ -54,6 +54,14 @@ enum class Auth : unsigned char {
 
 enum class Limit : unsigned char { unseen, passed, rejected, exempt };
 
+/// A request's target as the client sent it, while a masked one stands in its place.
+struct RawTarget {
+    ngx_str_t uri;
+    ngx_str_t unparsed_uri;
+    ngx_str_t request_line;
+    const u_char* masked; ///< of the URI in its place, to tell whether it was rewritten since
+};
+
 /// What is known of a main request. It hangs on the request's pool, for internal redirects clear modules'
 /// contexts.
 struct RequestContext {
@@ -61,6 +69,7 @@ struct RequestContext {
     ngx_str_t authorization; ///< as the client sent it, where it is one of our forms
     ngx_str_t request_id;
     ngx_str_t path_user; ///< value of X-Npcchat-Path-User; empty: none
+    RawTarget* raw;      ///< null: nothing was masked
     Digest digest;
     Identity identity;
     std::uint64_t lookup_started; ///< number of revocations when the lookup began
@@ -70,6 +79,8 @@ struct RequestContext {
     bool own_request_id; ///< the client's is absent or unusable
     bool active;         ///< has been in a location that is not off
     bool headers_set;    ///< our headers are among those of the request
+    bool challenged;     ///< our WWW-Authenticate is among those of the answer
+    bool unmasked;       ///< what `raw` has is in place again
 
     bool known() const noexcept { return auth == Auth::hit || auth == Auth::miss || auth == Auth::stale; }
 };
@@ -109,6 +120,8 @@ char* set_error_page(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 ngx_int_t use_stale(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 /// After a lookup that found the key's user. NGX_OK or NGX_ERROR.
 ngx_int_t accept_identity(ngx_http_request_t* r, RequestContext* ctx, const Identity& identity) noexcept;
+/// Takes our challenge out of the answer to a request that was let in all the same.
+void drop_challenge(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 
 // lookup.cpp
 /// Asks the sidecar for `ctx->digest`. When it has answered, `ctx->auth` is no longer pending and nginx runs
@@ -122,17 +135,24 @@ ngx_int_t limit_request(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 // mask.cpp
 /// Replaces the user of a history path in all that nginx remembers of the request line. NGX_OK or NGX_ERROR.
 ngx_int_t mask_history_user(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+/// Puts back what `mask_history_user` replaced. NGX_OK or NGX_ERROR.
+ngx_int_t unmask_history_user(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 /// Makes `ctx->path` of a decoded path: escaped and without keys. NGX_OK or NGX_ERROR.
 ngx_int_t set_log_path(ngx_http_request_t* r, RequestContext* ctx, ngx_str_t uri) noexcept;
-/// As nginx's own ends an error log's line, without keys, query strings and referrers. Allocates nothing: it
-/// may be called because an allocation failed.
-u_char* log_error(ngx_http_request_t* r, ngx_http_request_t* sr, u_char* buf, size_t len) noexcept;
+/// Ends a request's lines in the error log: as nginx does it, in our locations without keys, query strings
+/// and referrers.
+void set_log_handler(ngx_http_request_t* r) noexcept;
 
 // variables.cpp
 ngx_int_t add_variables(ngx_conf_t* cf) noexcept;
 
+// abi.cpp
+/// Whether the nginx that runs lays out its connections as the headers do that this module was built with.
+bool same_layout(ngx_log_t* log) noexcept;
+
 // Phase and content handlers.
 ngx_int_t post_read_handler(ngx_http_request_t* r) noexcept;
+ngx_int_t rewrite_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t access_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t error_page_handler(ngx_http_request_t* r) noexcept;

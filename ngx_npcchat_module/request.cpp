@@ -111,21 +111,46 @@ ngx_int_t post_read_handler(ngx_http_request_t* r) noexcept {
     if (!server_conf(r)->used) return NGX_DECLINED;
 
     // Before anything can be logged of a request whose path has a key.
-    r->log_handler = log_error;
+    set_log_handler(r);
     return get_context(r) != nullptr ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept {
-    if (r != r->main) return NGX_DECLINED;
+/// A path may look like a history of ours and belong to another application: where its location is not ours,
+/// it gets it as it was sent. The search for the location begins again, for the masked path may have found
+/// another.
+ngx_int_t rewrite_handler(ngx_http_request_t* r) noexcept {
+    if (r != r->main || r->internal || !server_conf(r)->used) return NGX_DECLINED;
+    RequestContext* ctx = find_context(r);
+    if (ctx == nullptr || ctx->raw == nullptr) return NGX_DECLINED;
 
-    if (location_conf(r)->mode == mode_off) {
-        RequestContext* ctx = find_context(r);
-        if (ctx != nullptr && clear_request_headers(r, ctx) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        return NGX_DECLINED;
+    bool ours = location_conf(r)->mode != mode_off;
+    if (ours != ctx->unmasked) return NGX_DECLINED;
+    if (ours) return mask_history_user(r, ctx) == NGX_OK ? NGX_DECLINED : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (r->uri.data != ctx->raw->masked) return NGX_DECLINED;
+    if (unmask_history_user(r, ctx) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+    // As ngx_http_core_post_rewrite_phase does it; nginx adds one, and the search stands before this phase.
+    auto* cmcf =
+        static_cast<ngx_http_core_main_conf_t*>(ngx_http_get_module_main_conf(r, ngx_http_core_module));
+    auto* cscf =
+        static_cast<ngx_http_core_srv_conf_t*>(ngx_http_get_module_srv_conf(r, ngx_http_core_module));
+    r->loc_conf = cscf->ctx->loc_conf;
+    r->phase_handler = static_cast<ngx_int_t>(cmcf->phase_engine.location_rewrite_index) - 2;
+    return NGX_DECLINED;
+}
+
+ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept {
+    bool ours = location_conf(r)->mode != mode_off;
+    if (r != r->main || !ours) {
+        RequestContext* ctx = ours ? nullptr : find_context(r);
+        if (ctx == nullptr) return NGX_DECLINED;
+        ngx_int_t rc = r == r->main ? clear_request_headers(r, ctx) : hide_request_headers(r, ctx);
+        return rc == NGX_OK ? ngx_int_t{NGX_DECLINED} : ngx_int_t{NGX_HTTP_INTERNAL_SERVER_ERROR};
     }
 
     RequestContext* ctx = get_context(r);
     if (ctx == nullptr || set_request_headers(r, ctx) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    drop_challenge(r, ctx);
     return limit_request(r, ctx);
 }
 
