@@ -10,8 +10,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness.edge import EdgeNginx  # noqa: E402
+from harness.edge import EdgeNginx, sanitizer_environment  # noqa: E402
 from harness.fakes import KeyServer, Upstream  # noqa: E402
+from harness.packages import Installed, build_packages  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,22 @@ def upstream():
 @pytest.fixture(scope="session")
 def numbers():
     return itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def packages(folder):
+    """The Debian packages of the build, by name."""
+    if sanitizer_environment():
+        pytest.skip("packages are made of plain builds")
+    if shutil.which("dpkg-shlibdeps") is None:
+        pytest.skip("needs dpkg-dev")
+    return build_packages(folder)
+
+
+@pytest.fixture
+def installed(packages, folder, numbers):
+    """Both packages on a machine with Debian's nginx as it comes, below a folder."""
+    return Installed(folder / f"root{next(numbers)}", packages.values())
 
 
 @pytest.fixture
