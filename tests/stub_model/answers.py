@@ -4,6 +4,8 @@ import json
 import re
 import time
 
+from behaviour import LINE_ENDS
+
 NOTICE = "[STUB MODEL: this text was made by a stub for tests, no real model is connected]"
 QUOTE_CHARS = 200
 MESSAGE_CHARS = 2000
@@ -65,7 +67,7 @@ def usage_of(body, answer):
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-def completion(body, answer, number):
+def completion(body, answer, number, finish="stop"):
     """A whole chat completion in OpenAI's form."""
     return {
         "id": f"chatcmpl-stub-{number}",
@@ -77,7 +79,7 @@ def completion(body, answer, number):
             "index": 0,
             "message": {"role": "assistant", "content": answer},
             "logprobs": None,
-            "finish_reason": "stop",
+            "finish_reason": finish,
         }],
         "usage": usage_of(body, answer),
     }
@@ -88,7 +90,7 @@ def pieces_of(answer):
     return re.findall(r"\s*\S+|\s+$", answer) or [answer]
 
 
-def stream_events(body, answer, number):
+def stream_events(body, answer, todo, number):
     """The server-sent events of a streamed completion, as bytes, one item each."""
     base = {
         "id": f"chatcmpl-stub-{number}",
@@ -97,23 +99,50 @@ def stream_events(body, answer, number):
         "model": body.get("model", "stub"),
         "system_fingerprint": "stub-model",
     }
+    pieces = pieces_of(answer) if todo.pieces is None else todo.pieces
+    options = body.get("stream_options")
+    with_usage = isinstance(options, dict) and options.get("include_usage")
+    # OpenAI's own endpoint says that the others have none.
+    none = {"usage": None} if with_usage else {}
 
     def event(delta, finish=None):
         choice = {"index": 0, "delta": delta, "finish_reason": finish}
-        return sse({**base, "choices": [choice]})
+        return sse(json.dumps({**base, "choices": [choice], **none}), todo)
 
     yield event({"role": "assistant", "content": ""})
-    for piece in pieces_of(answer):
+    for number_of_piece, piece in enumerate(pieces):
+        if number_of_piece == len(pieces) // 2 and todo.stream_fault is not None:
+            yield from faulty_events(todo, event({"content": piece}))
         yield event({"content": piece})
-    yield event({}, "stop")
-    options = body.get("stream_options")
-    if isinstance(options, dict) and options.get("include_usage"):
-        yield sse({**base, "choices": [], "usage": usage_of(body, answer)})
-    yield b"data: [DONE]\n\n"
+    yield event({}, todo.finish)
+    if with_usage:
+        yield sse(json.dumps({**base, "choices": [], "usage": usage_of(body, "".join(pieces))}), todo)
+    if todo.done:
+        yield sse("[DONE]", todo)
 
 
-def sse(value):
-    return b"data: " + json.dumps(value).encode() + b"\n\n"
+def faulty_events(todo, event):
+    """What comes in the middle of a stream that is told to go wrong; None stands for a reset connection."""
+    if todo.stream_fault == "half_chunk":
+        yield event[:len(event) // 2]
+        yield b""
+    elif todo.stream_fault == "invalid_utf8":
+        yield event.replace(b'"content": "', b'"content": "\xff\xfe')
+    elif todo.stream_fault == "long_line":
+        yield b"data: " + b"x" * 10_000_000 + b"\n\n"
+    elif todo.stream_fault == "error_event":
+        yield sse(json.dumps({"error": {"message": "stub error in mid-stream", "type": "server_error"}}), todo)
+    elif todo.stream_fault == "not_json":
+        yield sse("this is not JSON", todo)
+    elif todo.stream_fault == "reset":
+        yield None
+
+
+def sse(text, todo):
+    """An event, with the line ends that `todo` says."""
+    end = LINE_ENDS[todo.line_end]
+    comment = f": a comment{end}{end}" if todo.comments else ""
+    return f"{comment}data: {text}{end}{end}".encode()
 
 
 def error_body(kind, status):
@@ -127,6 +156,17 @@ def error_body(kind, status):
         return b"", "application/json"
     error = {"message": f"stub error {status}", "type": "stub_error", "param": None, "code": None}
     return json.dumps({"error": error}).encode(), "application/json"
+
+
+def embeddings(body):
+    """Embeddings in OpenAI's form: three numbers that tell texts apart."""
+    given = body.get("input")
+    texts = given if isinstance(given, list) else [given]
+    data = [{"object": "embedding", "index": at, "embedding": [len(str(text)) / 8, at + 0.5, -1.0]}
+            for at, text in enumerate(texts)]
+    tokens = sum(count_tokens(str(text)) for text in texts)
+    return {"object": "list", "data": data, "model": body.get("model", "stub"),
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
 
 
 def malformed_body(kind, body, answer, number):

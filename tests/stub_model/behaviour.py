@@ -5,6 +5,8 @@ import dataclasses
 BODY_FAULTS = ("html", "not_json", "half_json", "empty_body", "no_choices", "missing_choices", "empty_choice",
                "empty_content", "null_content", "wrong_types")
 WIRE_FAULTS = ("truncated", "reset", "hang", "slow_trickle", "endless")
+STREAM_FAULTS = ("half_chunk", "invalid_utf8", "long_line", "error_event", "reset", "not_json")
+LINE_ENDS = {"lf": "\n", "crlf": "\r\n", "cr": "\r"}
 ERROR_BODIES = ("json", "html", "text", "empty")
 
 
@@ -22,6 +24,14 @@ class Behaviour:
     chunked: bool = False               # a chunked body instead of a content length
     close: bool = False                 # close the connection after the answer
     cut_after: int | None = None        # end a stream without its end after this many events
+    hang_after: int | None = None       # send nothing more after this many events
+    pieces: list | None = None          # the deltas of a stream, instead of the answer's words
+    stream_fault: str | None = None     # one of STREAM_FAULTS, in the middle of the stream
+    line_end: str = "lf"                # of a stream, one of LINE_ENDS
+    comments: bool = False              # a comment before each event
+    trickle: bool = False               # a stream byte by byte, chunk_gap between the bytes
+    done: bool = True                   # the [DONE] at a stream's end
+    finish: str = "stop"                # finish_reason
     match: str | None = None            # only for requests whose body has this text
     count: int | None = None
 
@@ -29,6 +39,8 @@ class Behaviour:
 _TYPES = {
     "latency": (int, float), "chunk_gap": (int, float), "status": int, "body": str, "retry_after": (str, int),
     "malformed": str, "answer": str, "chunked": bool, "close": bool, "cut_after": int, "match": str, "count": int,
+    "hang_after": int, "pieces": list, "stream_fault": str, "line_end": str, "comments": bool, "trickle": bool,
+    "done": bool, "finish": str,
 }
 
 
@@ -58,11 +70,17 @@ def _parse_one(item):
 def _check_ranges(fields):
     if fields.get("malformed") not in (None, *BODY_FAULTS, *WIRE_FAULTS):
         raise ValueError(f"malformed is one of: {', '.join(BODY_FAULTS + WIRE_FAULTS)}")
+    if fields.get("stream_fault") not in (None, *STREAM_FAULTS):
+        raise ValueError(f"stream_fault is one of: {', '.join(STREAM_FAULTS)}")
+    if fields.get("line_end", "lf") not in LINE_ENDS:
+        raise ValueError(f"line_end is one of: {', '.join(LINE_ENDS)}")
+    if not all(isinstance(piece, str) for piece in fields.get("pieces", [])):
+        raise ValueError("pieces is a list of texts")
     if fields.get("body") not in (None, *ERROR_BODIES):
         raise ValueError(f"body is one of: {', '.join(ERROR_BODIES)}")
     if not 200 <= fields.get("status", 200) <= 599:
         raise ValueError("status is 200 to 599")
-    for name in ("latency", "chunk_gap", "count", "cut_after"):
+    for name in ("latency", "chunk_gap", "count", "cut_after", "hang_after"):
         if fields.get(name, 0) < 0:
             raise ValueError(f"{name} is not negative")
     if "retry_after" in fields:

@@ -22,8 +22,9 @@ import behaviour  # noqa: E402
 import wire  # noqa: E402
 
 EPILOG = """
-routes (any prefix before /chat/completions and /models is accepted, such as /v1):
+routes (any prefix before /chat/completions, /embeddings and /models is accepted, such as /v1):
   POST   /v1/chat/completions  answers by quoting the character, the memory and the last message; "stream" works
+  POST   /v1/embeddings        three numbers for each text
   GET    /v1/models            the names given with --model
   POST   /stub/behaviour       sets how completions behave: a JSON object, or a list tried in order; {} is normal
   GET    /stub/behaviour       what is set now
@@ -32,8 +33,11 @@ routes (any prefix before /chat/completions and /models is accepted, such as /v1
 
 settings of a behaviour:
   latency, chunk_gap (seconds), status, body (json, html, text, empty), retry_after, answer (text), chunked, close,
-  cut_after (events of a stream), match (text that the request's body has), count (for how many requests)
+  match (text that the request's body has), count (for how many requests)
   malformed: """ + ", ".join(behaviour.BODY_FAULTS + behaviour.WIRE_FAULTS) + """
+of a stream:
+  cut_after, hang_after (events), pieces (list of texts), line_end (lf, crlf, cr), comments, trickle, done, finish
+  stream_fault: """ + ", ".join(behaviour.STREAM_FAULTS) + """
 
 example:
   curl -d '{"status": 500, "body": "html", "count": 1}' http://127.0.0.1:PORT/stub/behaviour
@@ -86,6 +90,8 @@ class StubModel:
             if request.method != "POST":
                 return await self._say_error(connection, 405, "POST a chat completion here")
             return await self._complete(connection, request)
+        if path.endswith("/embeddings") and request.method == "POST":
+            return await self._embed(connection, request)
         if path.endswith("/models") and request.method == "GET":
             models = [{"id": name, "object": "model", "owned_by": "stub-model", "created": 0} for name in self._models]
             return await self._say(connection, {"object": "list", "data": models})
@@ -139,7 +145,7 @@ class StubModel:
         elif body.get("stream") is True:
             return await self._stream(connection, body, answer, todo, number)
         else:
-            text, kind = wire.to_json(answers.completion(body, answer, number)), "application/json"
+            text, kind = wire.to_json(answers.completion(body, answer, number, todo.finish)), "application/json"
         await connection.answer(todo.status, text, kind, headers, keep_alive=keep_alive, chunked=todo.chunked)
         return keep_alive
 
@@ -165,14 +171,43 @@ class StubModel:
     async def _stream(self, connection, body, answer, todo, number):
         head = connection.head(200, "text/event-stream", ["Transfer-Encoding: chunked"], True)
         await connection.write(head)
-        for sent, event in enumerate(answers.stream_events(body, answer, number)):
+        for sent, event in enumerate(answers.stream_events(body, answer, todo, number)):
+            if sent == todo.hang_after:
+                await asyncio.get_running_loop().create_future()
             if sent == todo.cut_after:
                 return False
-            if sent and todo.chunk_gap:
+            if event is None:
+                connection.reset()
+                return False
+            if sent and todo.chunk_gap and not todo.trickle:
                 await asyncio.sleep(todo.chunk_gap)
-            await connection.write(wire.chunk(event))
+            await self._write_event(connection, event, todo)
+            if event == b"":
+                break
         await connection.write(wire.LAST_CHUNK)
         return not todo.close
+
+    @staticmethod
+    async def _write_event(connection, event, todo):
+        if not todo.trickle:
+            return await connection.write(wire.chunk(event))
+        for at in range(len(event)):
+            await connection.write(wire.chunk(event[at:at + 1]))
+            await asyncio.sleep(todo.chunk_gap)
+
+    async def _embed(self, connection, request):
+        try:
+            body = json.loads(request.body)
+        except ValueError:
+            return await self._say_error(connection, 400, "the stub model wants a JSON object")
+        record = self._record(request, body)
+        todo = self._queue.take(request.body.decode("utf-8", "replace"))
+        record["outcome"] = "answered"
+        if todo.status != 200:
+            text, kind = answers.error_body(todo.body, todo.status)
+            await connection.answer(todo.status, text, kind)
+            return True
+        return await self._say(connection, answers.embeddings(body))
 
     def _record(self, request, body):
         """Keeps what came. The value of Authorization is a secret: only its presence is kept."""
@@ -185,6 +220,7 @@ class StubModel:
             "headers": headers,
             "authorization": "authorization" in request.headers,
             "body": body,
+            "text": request.body.decode("utf-8", "replace"),
             "outcome": "running" if body is not None else "refused",
         }
         self._requests.append(record)
