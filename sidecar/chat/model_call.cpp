@@ -22,19 +22,35 @@ Budget budget_for(const Services& services, const Model& model) {
                   services.config.history_tokens};
 }
 
-Task<Result<Completion>> call_model(Services& services, const Model& model,
-                                    const std::vector<ChatMessage>& prompt) {
-    const auto begun = Clock::now();
-    auto completion = co_await services.models.complete(model, prompt);
-    Metrics& metrics = services.metrics;
-    add(metrics.model_calls);
-    metrics.model_duration.observe(std::chrono::duration<double>(Clock::now() - begun).count());
-    if (completion) {
-        add(metrics.tokens_in, completion->prompt_tokens);
-        add(metrics.tokens_out, completion->completion_tokens);
-    } else {
-        add(metrics.model_failures);
-    }
+Usage used_before_an_answer(const Error& error, const CompletionRequest& request) {
+    if (error.status != kClientLeft && error.status != 504) return {};
+    return Usage{request.prompt_estimate, 0};
+}
+
+void CountedCall::succeeded(const Usage& used) {
+    end(used);
+}
+
+void CountedCall::failed(const Error& error, const Usage& used) {
+    if (error.status != kClientLeft) add(metrics_.model_failures);
+    end(used);
+}
+
+void CountedCall::end(const Usage& used) {
+    add(metrics_.model_calls);
+    add(metrics_.tokens_in, used.prompt_tokens);
+    add(metrics_.tokens_out, used.completion_tokens);
+    metrics_.model_duration.observe(std::chrono::duration<double>(Clock::now() - begun_).count());
+}
+
+Task<Result<Completion>> call_model(Services& services, const Model& model, const CompletionRequest& request,
+                                    Cancellation* cancellation) {
+    CountedCall call(services.metrics);
+    auto completion = co_await services.models.complete(model, request, cancellation);
+    if (completion)
+        call.succeeded(completion->usage);
+    else
+        call.failed(completion.error(), used_before_an_answer(completion.error(), request));
     co_return completion;
 }
 

@@ -113,6 +113,7 @@ std::string system_message(const Character* character, std::string_view memory) 
         text.append("WORLD SETTING: ").append(character->world_descr);
         text.append("\n###\n").append(character->char_descr);
         if (character->has_scratchpad) text.append("\n\n").append(kScratchpad);
+        if (!character->addition.empty()) text.append("\n\n").append(character->addition);
     }
     if (!memory.empty()) text.append("\n\n### PREVIOUS DIALOGUE:\n").append(harmless(memory));
     return text;

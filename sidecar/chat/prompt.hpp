@@ -17,6 +17,7 @@ struct Character {
     std::string_view world_descr;
     std::string_view char_descr;
     bool has_scratchpad = false;
+    std::string_view addition = {}; // to the character, for one call
 };
 
 // A message of the chat as it is stored; an NPC's has its thinking cut already.

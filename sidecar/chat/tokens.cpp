@@ -8,8 +8,6 @@
 namespace npcchat {
 namespace {
 
-constexpr std::size_t kQuartersPerToken = 4;
-
 // In quarters of a token.
 std::size_t byte_cost(char byte) {
     return static_cast<unsigned char>(byte) < 0x80 ? 1 : 2;
@@ -17,11 +15,15 @@ std::size_t byte_cost(char byte) {
 
 } // namespace
 
-std::size_t estimate_tokens(std::string_view text) {
+std::size_t estimate_quarters(std::string_view text) {
     std::size_t quarters = 0;
     for (const char byte : text)
         quarters += byte_cost(byte);
-    return (quarters + kQuartersPerToken - 1) / kQuartersPerToken;
+    return quarters;
+}
+
+std::size_t estimate_tokens(std::string_view text) {
+    return (estimate_quarters(text) + kQuartersPerToken - 1) / kQuartersPerToken;
 }
 
 std::size_t bytes_within(std::string_view text, std::size_t tokens) {

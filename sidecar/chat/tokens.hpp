@@ -18,6 +18,10 @@ namespace npcchat {
 // 0 for an empty text. Adding texts up never gives less than the estimate of them joined.
 std::size_t estimate_tokens(std::string_view text);
 
+// The same in quarters of a token, not rounded: for a text that comes in pieces.
+std::size_t estimate_quarters(std::string_view text);
+inline constexpr std::size_t kQuartersPerToken = 4;
+
 // Bytes of the longest prefix that is estimated at no more than `tokens` and cuts no UTF-8 character in two.
 std::size_t bytes_within(std::string_view text, std::size_t tokens);
 

@@ -2,8 +2,6 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
-#include "chat/model_call.hpp"
-#include "chat/thinking.hpp"
 
 namespace npcchat {
 namespace {
@@ -11,8 +9,8 @@ namespace {
 // Loaded bytes of text for a token of history: the estimate never counts more than 4 bytes as one token.
 constexpr std::size_t kBytesPerToken = 4;
 
-Character character_of(const Npc& npc) {
-    return Character{npc.world_descr, npc.char_descr, npc.has_scratchpad};
+Character character_of(const Npc& npc, std::string_view addition = {}) {
+    return Character{npc.world_descr, npc.char_descr, npc.has_scratchpad, addition};
 }
 
 std::vector<PastMessage> past_messages(std::vector<Message>& messages) {
@@ -26,18 +24,12 @@ std::vector<PastMessage> past_messages(std::vector<Message>& messages) {
     return past;
 }
 
-std::vector<ChatMessage> prompt_for(const Npc* npc, OpenChat& chat, const std::string& message,
-                                    const Budget& budget) {
-    const Character character = npc ? character_of(*npc) : Character{};
-    return chat_prompt(system_message(npc ? &character : nullptr, chat.memory), past_messages(chat.messages),
-                       message, budget);
-}
-
-Result<Thought> shown_part(const Completion& completion, const Npc* npc) {
-    Thought thought =
-        cut_thinking(completion.text, npc ? ThinkingRule::Everywhere : ThinkingRule::OpeningOnly);
-    if (thought.shown.empty()) return fail(502, "The model's answer was nothing but thinking, try again");
-    return thought;
+CompletionRequest request_for(const Npc* npc, OpenChat& chat, const TurnRequest& turn, const Budget& budget) {
+    const Character character = npc ? character_of(*npc, turn.addition) : Character{};
+    auto request = completion_request(chat_prompt(system_message(npc ? &character : nullptr, chat.memory),
+                                                  past_messages(chat.messages), turn.message, budget));
+    if (!turn.parameters.empty()) request.members.append(",").append(turn.parameters);
+    return request;
 }
 
 void log_messages(const Services& services, const ChatKey& chat, const Turn& turn) {
@@ -51,23 +43,25 @@ void log_messages(const Services& services, const ChatKey& chat, const Turn& tur
 
 // From the open chat to the stored turn; an error leaves the lease to the caller.
 Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const Npc* npc, OpenChat& chat,
-                                   std::string message) {
+                                   TurnRequest& request) {
     const Millis asked_at = now_ms();
-    const auto prompt = prompt_for(npc, chat, message, budget_for(services, model));
     const LeaseKeeper::Hold hold(services.leases, chat.lease);
+    const ReplyOptions options{npc ? ThinkingRule::Everywhere : ThinkingRule::OpeningOnly, request.deltas,
+                               request.cancellation};
+    auto asked = request_for(npc, chat, request, budget_for(services, model));
+    auto reply = co_await get_reply(services, model, std::move(asked), options);
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    if (request.cancellation && request.cancellation->requested())
+        co_return std::unexpected(endpoint_failed(HttpFailure::cancelled));
 
-    auto completion = co_await call_model(services, model, prompt);
-    if (!completion) co_return std::unexpected(std::move(completion.error()));
-    auto thought = shown_part(*completion, npc);
-    if (!thought) co_return std::unexpected(std::move(thought.error()));
-
-    Turn turn{npc ? npc->npc_id : "", Message{Speaker::user, std::move(message), "", asked_at},
-              Message{Speaker::assistant, thought->shown, std::move(thought->hidden), now_ms()}};
+    Thought& thought = reply->thought;
+    Turn turn{npc ? npc->npc_id : "", Message{Speaker::user, std::move(request.message), "", asked_at},
+              Message{Speaker::assistant, thought.shown, std::move(thought.hidden), now_ms()}};
     log_messages(services, chat.lease.chat, turn);
     auto stored = co_await services.sessions.commit(chat.lease, std::move(turn));
     if (!stored) co_return std::unexpected(std::move(stored.error()));
-    co_return TurnAnswer{std::move(thought->shown), chat.lease.chat.chat_id, model.name,
-                         completion->prompt_tokens, completion->completion_tokens};
+    co_return TurnAnswer{std::move(thought.shown), chat.lease.chat.chat_id, model.name,
+                         std::move(reply->finish_reason), reply->usage};
 }
 
 // The memory after this session, by one call to the model, or one for each part of a long transcript.
@@ -78,13 +72,11 @@ Task<Result<std::string>> reflect(Services& services, const Model& model, const 
     std::string memory = chat.memory;
     const std::size_t tokens = transcript_tokens(self, memory, budget_for(services, model));
     for (const std::string& part : fold_transcript(said, tokens)) {
-        const auto prompt = reflection_prompts(self, memory, part);
-        auto completion = co_await call_model(services, model, prompt);
-        if (!completion) co_return std::unexpected(std::move(completion.error()));
-        auto thought = cut_thinking(completion->text, ThinkingRule::Everywhere);
-        if (thought.shown.empty())
-            co_return fail(502, "The model's reflection was nothing but thinking, try again");
-        memory = std::move(thought.shown);
+        auto request = completion_request(reflection_prompts(self, memory, part));
+        // Who ends a session may leave at once: it is remembered all the same.
+        auto reply = co_await get_reply(services, model, std::move(request), ReplyOptions{});
+        if (!reply) co_return std::unexpected(std::move(reply.error()));
+        memory = std::move(reply->thought.shown);
     }
     co_return memory;
 }
@@ -116,10 +108,10 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         npc = std::move(*found);
     }
     ChatKey key{request.user_id, request.chat_id.empty() ? new_chat_id() : std::move(request.chat_id)};
-    auto chat = co_await services.sessions.open(std::move(key), std::move(request.npc_id),
+    auto chat = co_await services.sessions.open(std::move(key), request.npc_id,
                                                 services.config.history_tokens * kBytesPerToken);
     if (!chat) co_return std::unexpected(std::move(chat.error()));
-    auto answer = co_await answer_in(services, **model, npc.get(), *chat, std::move(request.message));
+    auto answer = co_await answer_in(services, **model, npc.get(), *chat, request);
     if (!answer) co_await services.sessions.release(chat->lease);
     co_return answer;
 }

@@ -1,8 +1,8 @@
-// One turn of a chat: load the session, build the prompt, call the model, store the turn, answer.
+// One turn of a chat: load the session, build the prompt, call the model, store the turn, answer. A turn
+// whose client leaves before it is stored is not stored, and its chat is free again.
 #pragma once
 
-#include "http/message.hpp"
-#include "services.hpp"
+#include "chat/reply.hpp"
 
 #include <string>
 
@@ -13,15 +13,19 @@ struct TurnRequest {
     std::string chat_id; // empty: a new chat
     std::string npc_id;  // empty: the plain assistant
     std::string message;
-    std::string model; // empty: the default
+    std::string model;           // empty: the default
+    std::string addition = {};   // to the NPC's character, from who may write it
+    std::string parameters = {}; // more members for the model's request
+    Deltas* deltas = nullptr;    // null: the answer is wanted whole
+    Cancellation* cancellation = nullptr;
 };
 
 struct TurnAnswer {
     std::string response;
     std::string chat_id;
     std::string model;
-    std::int64_t prompt_tokens = 0;
-    std::int64_t completion_tokens = 0;
+    std::string finish_reason;
+    Usage usage;
 };
 
 Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request);

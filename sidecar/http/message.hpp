@@ -12,6 +12,9 @@
 
 namespace npcchat {
 
+class AnswerStream;
+class Cancellation;
+
 // Who asks, as the edge says beside the right secret.
 struct Identity {
     UserId id = 0;
@@ -34,6 +37,11 @@ struct Request {
     std::string_view path_user;      // X-Npcchat-Path-User
     std::string_view edge_report;    // X-Npcchat-Edge
     std::string_view key_digest;     // X-Npcchat-Key
+    std::string_view chat_id;        // X-Chat-Id, for /v1
+
+    // The server's, for as long as the request is handled; null in tests without one.
+    Cancellation* cancellation = nullptr; // requested when the client leaves
+    AnswerStream* stream = nullptr;
 
     std::vector<std::string> params; // the route's, decoded, in order
 };
@@ -45,7 +53,14 @@ struct Response {
     std::vector<std::pair<std::string_view, std::string>> headers;
 };
 
-Response error_response(const Error& error);
+// The two forms that errors have: {"detail": "…"}, and OpenAI's, for /v1.
+enum class ErrorForm { detail, openai };
+ErrorForm error_form(std::string_view path);
+
+Response error_response(const Error& error, ErrorForm form);
+
+// The same as an event, for where the 200 is already out. Its body is the event.
+Response error_event(const Error& error, ErrorForm form);
 
 // The field's value in a request's query, decoded; nothing where it is absent. 400 for a malformed query.
 Result<std::optional<std::string>> query_field(const Request& request, std::string_view name);

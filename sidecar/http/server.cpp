@@ -2,12 +2,12 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "common/path.hpp"
 #include "common/protocol.hpp"
+#include "http/answer_stream.hpp"
 #include "http/edge.hpp"
 #include "routes/routes.hpp"
 
-#include <boost/asio/basic_stream_socket.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -15,6 +15,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <fmt/format.h>
+#include <poll.h>
 
 namespace npcchat {
 namespace {
@@ -23,17 +24,18 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using boost::system::error_code;
 
-using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
 using Parser = http::request_parser<http::string_body>;
 using HttpMessage = http::request<http::string_body>;
 
 constexpr std::size_t kMaxHeader = 64 * 1024;
+constexpr beast::string_view kChatIdHeader = "X-Chat-Id";
 // nginx closes its idle connections after 60 s: it must never be us who does so under a request.
 constexpr auto kIdle = std::chrono::seconds(180);
 constexpr auto kReadBody = std::chrono::seconds(60);
 constexpr auto kWrite = std::chrono::seconds(60);
-// How late a deadline may be noticed: one timer for all connections costs less than one each.
-constexpr auto kSweep = std::chrono::seconds(5);
+// How late it may be noticed that a client has left, or that a deadline is over: one look at all connections
+// costs less than a wait and a timer for each.
+constexpr auto kSweep = std::chrono::milliseconds(250);
 
 std::string_view view(beast::string_view text) {
     return {text.data(), text.size()};
@@ -49,8 +51,9 @@ void believe_edge(Request& request, const HttpMessage& message) {
     std::string_view user, role;
     for (const auto& field : message) {
         const std::string_view name = view(field.name_string());
-        if (!name.starts_with(protocol::header_prefix)) continue;
         const std::string_view value = view(field.value());
+        if (beast::iequals(field.name_string(), kChatIdHeader)) request.chat_id = value;
+        if (!name.starts_with(protocol::header_prefix)) continue;
         if (name == protocol::user_header)
             user = value;
         else if (name == protocol::role_header)
@@ -86,6 +89,10 @@ Request request_of(HttpMessage& message, const std::string& edge_secret) {
     return request;
 }
 
+ErrorForm form_of(const HttpMessage& message) {
+    return error_form(target_path(view(message.target())));
+}
+
 std::string head_of(const Response& response, const Request& request, bool keep_alive) {
     std::string head =
         fmt::format("HTTP/1.1 {} {}\r\nServer: npcchat\r\n", response.status, reason_phrase(response.status));
@@ -101,6 +108,16 @@ std::string head_of(const Response& response, const Request& request, bool keep_
     return head;
 }
 
+// A request that is being handled.
+struct Exchange {
+    Exchange(Socket& socket, Request& request) : stream(socket, cancellation, request.request_id) {
+        request.cancellation = &cancellation;
+        request.stream = &stream;
+    }
+    Cancellation cancellation;
+    AnswerStream stream;
+};
+
 } // namespace
 
 class Server::Connection {
@@ -113,7 +130,13 @@ class Server::Connection {
 
     std::span<const Route> routes() const { return routes_; }
     bool is_idle() const { return idle_; }
-    bool is_late(Clock::time_point now) const { return now > deadline_; }
+    bool is_late(Clock::time_point now) const {
+        return now > deadline_ || (exchange_ && now > exchange_->stream.write_by());
+    }
+    Socket& socket() { return socket_; }
+    // Null while no request is handled.
+    Exchange* exchange() const { return exchange_; }
+    void set_exchange(Exchange* exchange) { exchange_ = exchange; }
     // Ends what is being waited for.
     void cancel() {
         error_code ignored;
@@ -136,10 +159,10 @@ class Server::Connection {
         }
         deadline_ = Clock::time_point::max();
         if (error == http::error::body_limit) {
-            refused = error_response(Error{413, "The body is too large", 0, {}});
+            refused = error_response(Error{413, "The body is too large", 0, {}}, form_of(parser_->get()));
         } else if (error && error.category() == http::make_error_code(http::error::bad_target).category() &&
                    error != http::error::end_of_stream && error != http::error::partial_message) {
-            refused = error_response(Error{400, "Bad Request", 0, {}});
+            refused = error_response(Error{400, "Bad Request", 0, {}}, form_of(parser_->get()));
         }
         co_return !error;
     }
@@ -165,12 +188,13 @@ class Server::Connection {
     std::span<const Route> routes_;
     beast::flat_buffer buffer_;
     std::optional<Parser> parser_; // one a message
+    Exchange* exchange_ = nullptr;
     bool idle_ = true;
 };
 
 Server::Server(Executor executor, Services& services)
     : executor_(executor), services_(services), sweep_timer_(executor) {
-    spawn(executor_, "connection sweep", [this] { return cancel_late(); });
+    spawn(executor_, "connection sweep", [this] { return sweep(); });
 }
 Server::~Server() = default;
 
@@ -186,14 +210,31 @@ void Server::drain() {
     }
 }
 
-Task<void> Server::cancel_late() {
+Task<void> Server::sweep() {
     for (;;) {
         sweep_timer_.expires_after(kSweep);
         co_await sweep_timer_.async_wait(use_task);
         const auto now = Clock::now();
         for (Connection* connection : connections_) {
             if (connection->is_late(now)) connection->cancel();
+            if (Exchange* exchange = connection->exchange()) exchange->stream.ping_if_silent(now);
         }
+        notice_leaving();
+    }
+}
+
+// A client that has closed its side has left. What it may have sent before is not looked at.
+void Server::notice_leaving() {
+    std::vector<pollfd> sockets;
+    std::vector<Exchange*> exchanges;
+    for (Connection* connection : connections_) {
+        if (!connection->exchange()) continue;
+        sockets.push_back({connection->socket().native_handle(), POLLRDHUP, 0});
+        exchanges.push_back(connection->exchange());
+    }
+    if (sockets.empty() || poll(sockets.data(), sockets.size(), 0) <= 0) return;
+    for (std::size_t i = 0; i < sockets.size(); ++i) {
+        if (sockets[i].revents != 0) exchanges[i]->cancellation.request();
     }
 }
 
@@ -212,8 +253,15 @@ Task<void> Server::serve(std::shared_ptr<Connection> connection) {
         HttpMessage& message = connection->message();
         request = request_of(message, services_.config.edge_secret);
         ++busy_;
+        Exchange exchange(connection->socket(), request);
+        connection->set_exchange(&exchange);
         response = co_await answer(connection->routes(), request);
-        keep = co_await connection->write(response, request, message.keep_alive() && !draining_);
+        if (exchange.stream.has_begun())
+            keep = co_await exchange.stream.finish(response.body);
+        else
+            keep = co_await connection->write(response, request, message.keep_alive() && !draining_);
+        keep = keep && message.keep_alive() && !draining_;
+        connection->set_exchange(nullptr);
         --busy_;
     }
     connections_.erase(place);
@@ -222,20 +270,23 @@ Task<void> Server::serve(std::shared_ptr<Connection> connection) {
 Task<Response> Server::answer(std::span<const Route> routes, Request& request) {
     const auto begun = Clock::now();
     add(services_.metrics.in_flight);
-    Response response;
+    Result<Response> handled;
     const auto route = find_route(routes, request);
     if (route) {
         try {
-            auto handled = co_await (*route)->handler(services_, request);
-            response = handled ? std::move(*handled) : error_response(handled.error());
+            handled = co_await (*route)->handler(services_, request);
         } catch (const std::exception& bug) {
             log(Level::error, "handler failed",
                 {{"request_id", request.request_id}, {"what", std::string_view(bug.what())}});
-            response = error_response(Error{500, "Internal Server Error", 0, {}});
+            handled = fail(500, "Internal Server Error");
         }
     } else {
-        response = error_response(route.error());
+        handled = std::unexpected(route.error());
     }
+    Response response = handled ? std::move(*handled)
+                        : request.stream->has_begun()
+                            ? error_event(handled.error(), error_form(request.path))
+                            : error_response(handled.error(), error_form(request.path));
     add(services_.metrics.in_flight, -1);
     const double seconds = std::chrono::duration<double>(Clock::now() - begun).count();
     RouteMetrics& metrics = services_.metrics.routes[metrics_index(route ? *route : nullptr)];

@@ -31,7 +31,8 @@ class Server {
   private:
     class Connection;
 
-    Task<void> cancel_late();
+    Task<void> sweep();
+    void notice_leaving();
     Task<void> serve(std::shared_ptr<Connection> connection);
     Task<Response> answer(std::span<const Route> routes, Request& request);
 

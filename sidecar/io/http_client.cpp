@@ -4,18 +4,21 @@
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <charconv>
 #include <curl/curl.h>
+#include <optional>
 #include <unordered_map>
 
 namespace npcchat {
 namespace {
 
 using boost::system::error_code;
-using Outcome = std::expected<HttpResponse, HttpFailure>;
 
 constexpr std::size_t kMaxBody = 16UL * 1024 * 1024;
+constexpr std::size_t kMaxUnread = 64UL * 1024; // of a stream; libcurl keeps up to 16 KiB more
+constexpr auto kLetEnd = std::chrono::seconds(1);
 // libcurl scans a list of the host's connections for every request: several handles keep the lists short.
 constexpr std::size_t kShards = 12;
 constexpr long kMaxKeptConnections = 256; // a shard
+constexpr std::size_t kMaxSpareHandles = 32;
 // How late a missing first byte may be noticed: one timer for all transfers costs less than one each.
 constexpr auto kSweep = std::chrono::milliseconds(100);
 
@@ -48,9 +51,11 @@ class HttpClient::Shard {
     Shard(const Shard&) = delete;
     Shard& operator=(const Shard&) = delete;
 
-    std::size_t in_flight() const { return in_flight_; }
-    Task<Outcome> post(HttpRequest request);
+    std::size_t in_flight() const { return transfers_.size(); }
+    void start(const std::shared_ptr<HttpTransfer>& transfer);
+    void finish(HttpTransfer& transfer, std::optional<HttpFailure> failure);
     void end_late(Clock::time_point now);
+    Executor executor() const { return executor_; }
 
   private:
     using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
@@ -62,25 +67,10 @@ class HttpClient::Shard {
         bool reading = false;
         bool writing = false;
     };
-    struct Transfer {
-        HttpRequest request;
-        HttpResponse response;
-        std::unique_ptr<CURL, EasyCleanup> easy;
-        std::unique_ptr<curl_slist, SlistFree> headers;
-        Clock::time_point first_byte_by;
-        bool begun = false; // the response has
-        bool too_large = false;
-        Resume<Outcome> resume;
-    };
-
     static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
     static int on_timer(CURLM* multi, long timeout_ms, void* self);
-    static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* transfer);
-    static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* transfer);
 
-    void prepare(Transfer& transfer);
-    void start(const std::shared_ptr<Transfer>& transfer, Resume<Outcome> resume);
-    void finish(const std::shared_ptr<Transfer>& transfer, Outcome outcome);
+    void prepare(HttpTransfer& transfer);
     void watch(const std::shared_ptr<Socket>& socket);
     void act(curl_socket_t fd, int events);
     void collect_finished();
@@ -95,42 +85,83 @@ class HttpClient::Shard {
     Clock::time_point wanted_at_ = Clock::time_point::max();
     Clock::time_point armed_for_ = Clock::time_point::max();
     bool waking_soon_ = false;
-    std::size_t in_flight_ = 0;
     std::unordered_map<curl_socket_t, std::shared_ptr<Socket>> sockets_;
-    std::unordered_map<CURL*, std::shared_ptr<Transfer>> transfers_;
+    std::unordered_map<CURL*, std::shared_ptr<HttpTransfer>> transfers_;
     std::vector<std::unique_ptr<CURL, EasyCleanup>> spare_;
 };
 
-HttpClient::Shard::Shard(Executor executor)
-    : executor_(executor), multi_(curl_multi_init(), curl_multi_cleanup), timer_(executor) {
-    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETDATA, this);
-    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERDATA, this);
-    curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxKeptConnections);
+// One request and what has come of its response.
+class HttpTransfer {
+  public:
+    HttpTransfer(HttpRequest request, bool streamed) : request(std::move(request)), streamed(streamed) {}
+
+    // Until the transfer has ended; of a stream, until there is something to read.
+    Task<void> wait();
+    void wake();
+    std::string take_unread();
+    void cancel();
+
+    static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* transfer);
+    static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* transfer);
+
+    HttpRequest request;
+    HttpResponse response; // its body: what was not read yet
+    const bool streamed;
+    std::unique_ptr<CURL, EasyCleanup> easy;
+    std::unique_ptr<curl_slist, SlistFree> headers;
+    std::optional<Cancellation::Watch> watch;
+    Clock::time_point late_at = Clock::time_point::max();
+    HttpClient::Shard* shard = nullptr; // where it runs; null once it has ended
+    std::optional<HttpFailure> failure;
+    bool too_large = false;
+    bool paused = false;
+    bool unwanted = false; // what still comes
+    Resume<bool> resume;
+};
+
+Task<void> HttpTransfer::wait() {
+    while (shard && !(streamed && !response.body.empty())) {
+        co_await suspend<bool>([this](Resume<bool> then) { resume = std::move(then); });
+    }
 }
 
-HttpClient::Shard::~Shard() {
-    for (auto& [easy, transfer] : transfers_)
-        curl_multi_remove_handle(multi_.get(), easy);
-    multi_.reset(); // its sockets say goodbye while sockets_ is still there
-    for (auto& [fd, socket] : sockets_)
-        socket->descriptor.release();
+// By way of the loop: libcurl must not be called from within its callbacks.
+void HttpTransfer::wake() {
+    if (!resume) return;
+    asio::post(shard->executor(), [then = std::exchange(resume, nullptr)]() mutable { then(true); });
 }
 
-std::size_t HttpClient::Shard::on_body(char* data, std::size_t size, std::size_t count, void* user) {
-    auto& transfer = *static_cast<Transfer*>(user);
-    if (transfer.response.body.size() + size * count > kMaxBody) {
+std::string HttpTransfer::take_unread() {
+    std::string taken = std::exchange(response.body, {});
+    if (shard && std::exchange(paused, false)) curl_easy_pause(easy.get(), CURLPAUSE_CONT);
+    return taken;
+}
+
+void HttpTransfer::cancel() {
+    if (shard) shard->finish(*this, HttpFailure::cancelled);
+}
+
+std::size_t HttpTransfer::on_body(char* data, std::size_t size, std::size_t count, void* user) {
+    auto& transfer = *static_cast<HttpTransfer*>(user);
+    std::string& body = transfer.response.body;
+    size *= count;
+    if (transfer.unwanted) return size;
+    if (transfer.streamed && body.size() >= kMaxUnread) {
+        transfer.paused = true;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    if (body.size() + size > kMaxBody) {
         transfer.too_large = true;
         return 0; // ends the transfer
     }
-    transfer.response.body.append(data, size * count);
-    return size * count;
+    body.append(data, size);
+    if (transfer.streamed) transfer.wake();
+    return size;
 }
 
-std::size_t HttpClient::Shard::on_header(char* data, std::size_t size, std::size_t count, void* user) {
-    auto& transfer = *static_cast<Transfer*>(user);
-    transfer.begun = true;
+std::size_t HttpTransfer::on_header(char* data, std::size_t size, std::size_t count, void* user) {
+    auto& transfer = *static_cast<HttpTransfer*>(user);
+    if (!transfer.streamed) transfer.late_at = Clock::time_point::max();
     const std::string_view line(data, size * count);
     constexpr std::string_view kRetryAfter = "retry-after:";
     const bool matches = line.size() > kRetryAfter.size() &&
@@ -143,6 +174,25 @@ std::size_t HttpClient::Shard::on_header(char* data, std::size_t size, std::size
         }
     }
     return size * count;
+}
+
+HttpClient::Shard::Shard(Executor executor)
+    : executor_(executor), multi_(curl_multi_init(), curl_multi_cleanup), timer_(executor) {
+    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETDATA, this);
+    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi_.get(), CURLMOPT_TIMERDATA, this);
+    curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxKeptConnections);
+}
+
+HttpClient::Shard::~Shard() {
+    for (auto& [easy, transfer] : transfers_) {
+        curl_multi_remove_handle(multi_.get(), easy);
+        transfer->shard = nullptr;
+    }
+    multi_.reset(); // its sockets say goodbye while sockets_ is still there
+    for (auto& [fd, socket] : sockets_)
+        socket->descriptor.release();
 }
 
 int HttpClient::Shard::on_timer(CURLM*, long timeout_ms, void* user) {
@@ -228,20 +278,15 @@ void HttpClient::Shard::collect_finished() {
         const auto found = transfers_.find(message->easy_handle);
         if (found == transfers_.end()) continue;
         const CURLcode code = message->data.result;
-        const std::shared_ptr<Transfer> transfer = found->second;
-        if (code == CURLE_OK) {
-            long status = 0;
-            curl_easy_getinfo(transfer->easy.get(), CURLINFO_RESPONSE_CODE, &status);
-            transfer->response.status = static_cast<int>(status);
-            finish(transfer, std::move(transfer->response));
-        } else {
-            finish(transfer,
-                   std::unexpected(transfer->too_large ? HttpFailure::too_large : failure_of(code)));
-        }
+        HttpTransfer& transfer = *found->second;
+        if (code == CURLE_OK)
+            finish(transfer, std::nullopt);
+        else
+            finish(transfer, transfer.too_large ? HttpFailure::too_large : failure_of(code));
     }
 }
 
-void HttpClient::Shard::prepare(Transfer& transfer) {
+void HttpClient::Shard::prepare(HttpTransfer& transfer) {
     if (spare_.empty()) {
         transfer.easy.reset(curl_easy_init());
     } else {
@@ -264,46 +309,82 @@ void HttpClient::Shard::prepare(Transfer& transfer) {
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeouts.connect.count()));
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeouts.whole.count()));
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, HttpTransfer::on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, HttpTransfer::on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
 }
 
-void HttpClient::Shard::start(const std::shared_ptr<Transfer>& transfer, Resume<Outcome> resume) {
-    transfer->resume = std::move(resume);
+void HttpClient::Shard::start(const std::shared_ptr<HttpTransfer>& transfer) {
+    if (Cancellation* cancellation = transfer->request.cancellation) {
+        if (cancellation->requested()) {
+            transfer->failure = HttpFailure::cancelled;
+            return;
+        }
+        transfer->watch.emplace(*cancellation, [raw = transfer.get()] { raw->cancel(); });
+    }
     prepare(*transfer);
+    transfer->shard = this;
     transfers_.emplace(transfer->easy.get(), transfer);
-    ++in_flight_;
-    transfer->first_byte_by = Clock::now() + transfer->request.timeouts.first_byte;
     curl_multi_add_handle(multi_.get(), transfer->easy.get());
 }
 
-void HttpClient::Shard::finish(const std::shared_ptr<Transfer>& transfer, Outcome outcome) {
-    if (transfers_.erase(transfer->easy.get()) == 0) return;
-    --in_flight_;
-    curl_multi_remove_handle(multi_.get(), transfer->easy.get());
-    curl_easy_reset(transfer->easy.get()); // keeps its connection in the multi's pool
-    spare_.push_back(std::move(transfer->easy));
-    asio::post(executor_, [resume = std::move(transfer->resume), outcome = std::move(outcome)]() mutable {
-        resume(std::move(outcome));
-    });
-}
-
-Task<Outcome> HttpClient::Shard::post(HttpRequest request) {
-    auto transfer = std::make_shared<Transfer>();
-    transfer->request = std::move(request);
-    co_return co_await suspend<Outcome>(
-        [this, transfer](Resume<Outcome> resume) { start(transfer, std::move(resume)); });
+void HttpClient::Shard::finish(HttpTransfer& transfer, std::optional<HttpFailure> failure) {
+    const auto found = transfers_.find(transfer.easy.get());
+    const std::shared_ptr<HttpTransfer> kept = std::move(found->second);
+    transfers_.erase(found);
+    long status = 0;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
+    transfer.response.status = static_cast<int>(status);
+    transfer.failure = failure;
+    curl_multi_remove_handle(multi_.get(), transfer.easy.get());
+    curl_easy_reset(transfer.easy.get()); // keeps its connection in the multi's pool
+    if (spare_.size() < kMaxSpareHandles) spare_.push_back(std::move(transfer.easy));
+    transfer.easy.reset();
+    transfer.watch.reset();
+    transfer.wake();
+    transfer.shard = nullptr;
 }
 
 void HttpClient::Shard::end_late(Clock::time_point now) {
-    std::vector<std::shared_ptr<Transfer>> late;
+    std::vector<HttpTransfer*> late;
     for (const auto& [easy, transfer] : transfers_) {
-        if (!transfer->begun && transfer->first_byte_by <= now) late.push_back(transfer);
+        if (transfer->late_at <= now) late.push_back(transfer.get());
     }
-    for (const auto& transfer : late)
-        finish(transfer, std::unexpected(HttpFailure::timed_out));
+    for (HttpTransfer* transfer : late)
+        finish(*transfer, HttpFailure::timed_out);
+}
+
+HttpStream::~HttpStream() {
+    if (transfer_) transfer_->cancel();
+}
+
+Task<std::expected<std::string, HttpFailure>> HttpStream::read(Clock::time_point by) {
+    transfer_->late_at = by;
+    co_await transfer_->wait();
+    transfer_->late_at = Clock::time_point::max();
+    if (!transfer_->response.body.empty()) co_return transfer_->take_unread();
+    if (transfer_->failure) co_return std::unexpected(*transfer_->failure);
+    co_return std::string();
+}
+
+int HttpStream::status() const {
+    if (!transfer_->shard) return transfer_->response.status;
+    long status = 0;
+    curl_easy_getinfo(transfer_->easy.get(), CURLINFO_RESPONSE_CODE, &status);
+    return static_cast<int>(status);
+}
+
+int HttpStream::retry_after() const {
+    return transfer_->response.retry_after;
+}
+
+void HttpStream::let_end() {
+    transfer_->unwanted = true;
+    transfer_->late_at = Clock::now() + kLetEnd;
+    transfer_->watch.reset();
+    transfer_->take_unread();
+    transfer_.reset();
 }
 
 HttpClient::HttpClient(Executor executor) : sweep_timer_(executor) {
@@ -323,10 +404,23 @@ Task<void> HttpClient::end_late() {
 
 HttpClient::~HttpClient() = default;
 
-Task<Outcome> HttpClient::post(HttpRequest request) {
-    const auto idlest =
-        std::ranges::min_element(shards_, {}, [](const auto& shard) { return shard->in_flight(); });
-    co_return co_await (*idlest)->post(std::move(request));
+HttpClient::Shard& HttpClient::idlest() {
+    return **std::ranges::min_element(shards_, {}, [](const auto& shard) { return shard->in_flight(); });
+}
+
+Task<std::expected<HttpResponse, HttpFailure>> HttpClient::post(HttpRequest request) {
+    const auto transfer = std::make_shared<HttpTransfer>(std::move(request), false);
+    transfer->late_at = Clock::now() + transfer->request.timeouts.first_byte;
+    idlest().start(transfer);
+    co_await transfer->wait();
+    if (transfer->failure) co_return std::unexpected(*transfer->failure);
+    co_return std::move(transfer->response);
+}
+
+HttpStream HttpClient::open(HttpRequest request) {
+    auto transfer = std::make_shared<HttpTransfer>(std::move(request), true);
+    idlest().start(transfer);
+    return HttpStream(std::move(transfer));
 }
 
 } // namespace npcchat

@@ -1,10 +1,11 @@
 // HTTP requests to other services, for one event loop, on libcurl.
 #pragma once
 
-#include "base/error.hpp"
+#include "io/cancellation.hpp"
 #include "io/task.hpp"
 
 #include <chrono>
+#include <expected>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct HttpRequest {
     std::vector<std::string> headers; // "Name: value"
     std::string body;                 // sent by POST
     HttpTimeouts timeouts;
+    Cancellation* cancellation = nullptr; // ends the exchange at once; null: nobody does
 };
 
 struct HttpResponse {
@@ -30,7 +32,33 @@ struct HttpResponse {
     int retry_after = 0; // seconds, 0: no such header, or none in seconds
 };
 
-enum class HttpFailure { unreachable, timed_out, broken, too_large };
+enum class HttpFailure { unreachable, timed_out, broken, too_large, cancelled };
+
+class HttpTransfer;
+
+// A response that is read as it comes. What is not read waits at the sender, but for some 64 KiB.
+class HttpStream {
+  public:
+    explicit HttpStream(std::shared_ptr<HttpTransfer> transfer) : transfer_(std::move(transfer)) {}
+    ~HttpStream(); // ends the exchange at once, and its connection where the response had not ended
+    HttpStream(HttpStream&& other) = default;
+    HttpStream& operator=(HttpStream&& other) = delete;
+
+    // What has come since the last call; empty where the response has ended. Timed out where nothing comes
+    // until `by`; the request's time for the whole also ends a stream.
+    Task<std::expected<std::string, HttpFailure>> read(Clock::time_point by);
+
+    // Of the response, once read() has given something.
+    int status() const;
+    int retry_after() const;
+
+    // For a response that has said all it has to: its end is waited for in the background, for a second, so
+    // that the connection can be used again. Nothing can be read after it.
+    void let_end();
+
+  private:
+    std::shared_ptr<HttpTransfer> transfer_;
+};
 
 class HttpClient {
   public:
@@ -42,8 +70,13 @@ class HttpClient {
     // Any status is a response. Follows no redirects; a body of over 16 MiB is a failure.
     Task<std::expected<HttpResponse, HttpFailure>> post(HttpRequest request);
 
+    // The same, read piece by piece; timeouts.first_byte plays no role, read() has a time of its own.
+    HttpStream open(HttpRequest request);
+
   private:
+    friend class HttpTransfer;
     class Shard;
+    Shard& idlest();
     Task<void> end_late();
 
     std::vector<std::unique_ptr<Shard>> shards_;

@@ -1,37 +1,41 @@
-// One completion from a model endpoint that speaks OpenAI's chat completions.
+// Calls to model endpoints that speak OpenAI's API.
 #pragma once
 
-#include "base/error.hpp"
-#include "chat/prompt.hpp"
-#include "io/http_client.hpp"
+#include "model/model_stream.hpp"
 #include "model/model_table.hpp"
-
-#include <cstdint>
-#include <string>
-#include <vector>
 
 namespace npcchat {
 
-struct Completion {
-    std::string text;
-    std::int64_t prompt_tokens = 0; // as the endpoint counted, else our estimate
-    std::int64_t completion_tokens = 0;
+// An endpoint's answer as it came.
+struct RawAnswer {
+    std::string body;
+    Usage usage;
 };
 
+// Every call may fail with 502: refused, failed, or answered with nothing that can be used; 503: the endpoint
+// said 429 (with its Retry-After); 504: timed out; 499: cancelled, at once. `cancellation` may be null.
 class ModelClient {
   public:
     explicit ModelClient(HttpClient& http) : http_(http) {}
 
-    // 502: refused, failed, or answered with nothing that can be used. 503: said 429 (with its Retry-After).
-    // 504: timed out.
-    Task<Result<Completion>> complete(const Model& model, const std::vector<ChatMessage>& messages);
+    // A whole completion, its usage estimated where the endpoint does not say.
+    Task<Result<Completion>> complete(const Model& model, const CompletionRequest& request,
+                                      Cancellation* cancellation);
+    // The same as it came, with any number of choices.
+    Task<Result<RawAnswer>> complete_raw(const Model& model, const CompletionRequest& request,
+                                         Cancellation* cancellation);
+    // Returns when the first chunk that says something has come, or the stream has ended.
+    Task<Result<ModelStream>> stream(const Model& model, const CompletionRequest& request,
+                                     Cancellation* cancellation);
+    // `request` is one for embeddings.
+    Task<Result<RawAnswer>> embed(const Model& model, const CompletionRequest& request,
+                                  Cancellation* cancellation);
 
   private:
+    Task<Result<std::string>> post(const Model& model, std::string_view path,
+                                   const CompletionRequest& request, Cancellation* cancellation);
+
     HttpClient& http_;
 };
-
-// The two halves of the wire format, without the wire.
-std::string completion_request(const std::string& upstream_name, const std::vector<ChatMessage>& messages);
-Result<Completion> parse_completion(const HttpResponse& response);
 
 } // namespace npcchat

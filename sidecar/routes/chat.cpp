@@ -2,6 +2,7 @@
 #include "account/names.hpp"
 #include "chat/turn.hpp"
 #include "routes/body.hpp"
+#include "routes/events.hpp"
 #include "routes/routes.hpp"
 
 #include <fmt/format.h>
@@ -20,9 +21,15 @@ Result<std::string> checked_chat_id(std::string chat_id) {
 }
 
 // What /chat/ and /chat_npc/ have in common.
-Result<TurnRequest> read_turn(const json_t* body, const Request& request) {
-    const Fields fields(body);
+struct ChatRequest {
     TurnRequest turn;
+    bool streamed = false;
+};
+
+Result<ChatRequest> read_chat(const json_t* body, const Request& request) {
+    const Fields fields(body);
+    ChatRequest chat;
+    TurnRequest& turn = chat.turn;
     turn.user_id = request.identity->id;
     auto message = fields.text("message", 1, kMaxMessage);
     if (!message) return std::unexpected(std::move(message.error()));
@@ -34,27 +41,54 @@ Result<TurnRequest> read_turn(const json_t* body, const Request& request) {
     if (!chat_id) return std::unexpected(std::move(chat_id.error()));
     const auto stream = fields.optional_flag("stream");
     if (!stream) return std::unexpected(stream.error());
-    if (stream->value_or(false))
-        return fail(422, "stream: answers are not streamed, leave it out or say false");
     turn.message = std::move(*message);
     turn.model = std::move(*model).value_or("");
     turn.chat_id = std::move(*chat_id);
-    return turn;
+    turn.cancellation = request.cancellation;
+    chat.streamed = stream->value_or(false);
+    return chat;
 }
 
-Task<Result<Response>> answer_turn(Services& services, TurnRequest turn) {
-    const auto answer = co_await take_turn(services, std::move(turn));
-    if (!answer) co_return std::unexpected(answer.error());
+std::string answer_json(const TurnAnswer& answer) {
     std::string body = R"({"response": )";
-    append_json_string(body, answer->response);
+    append_json_string(body, answer.response);
     body += R"(, "chat_id": )";
-    append_json_string(body, answer->chat_id);
+    append_json_string(body, answer.chat_id);
     body += R"(, "model": )";
-    append_json_string(body, answer->model);
+    append_json_string(body, answer.model);
     fmt::format_to(std::back_inserter(body),
-                   R"(, "usage": {{"prompt_tokens": {}, "completion_tokens": {}}}}})", answer->prompt_tokens,
-                   answer->completion_tokens);
-    co_return json_response(std::move(body));
+                   R"(, "usage": {{"prompt_tokens": {}, "completion_tokens": {}}}}})",
+                   answer.usage.prompt_tokens, answer.usage.completion_tokens);
+    return body;
+}
+
+// `data: {"delta": "…"}` for every piece.
+class DeltaEvents : public EventDeltas {
+  public:
+    using EventDeltas::EventDeltas;
+
+    void put(std::string_view text) override {
+        event_ = R"(data: {"delta": )";
+        append_json_string(event_, text);
+        event_ += "}\n\n";
+        stream_.put(event_);
+    }
+
+  private:
+    std::string event_;
+};
+
+Task<Result<Response>> answer_chat(Services& services, Request& request, ChatRequest chat) {
+    DeltaEvents deltas(*request.stream);
+    if (chat.streamed) {
+        request.stream->announce();
+        chat.turn.deltas = &deltas;
+    }
+    const auto answer = co_await take_turn(services, std::move(chat.turn));
+    if (!answer) co_return std::unexpected(answer.error());
+    std::string body = answer_json(*answer);
+    if (!chat.streamed) co_return json_response(std::move(body));
+    co_return event_response("data: " + body + "\n\n");
 }
 
 } // namespace
@@ -64,18 +98,18 @@ Task<Result<Response>> chat_npc(Services& services, Request& request) {
     if (!body) co_return std::unexpected(body.error());
     auto npc_id = Fields(body->get()).text("npc_id", 1, kMaxNpcId);
     if (!npc_id) co_return std::unexpected(std::move(npc_id.error()));
-    auto turn = read_turn(body->get(), request);
-    if (!turn) co_return std::unexpected(std::move(turn.error()));
-    turn->npc_id = is_uuid4(*npc_id) ? fold_name(*npc_id) : std::move(*npc_id);
-    co_return co_await answer_turn(services, std::move(*turn));
+    auto chat = read_chat(body->get(), request);
+    if (!chat) co_return std::unexpected(std::move(chat.error()));
+    chat->turn.npc_id = is_uuid4(*npc_id) ? fold_name(*npc_id) : std::move(*npc_id);
+    co_return co_await answer_chat(services, request, std::move(*chat));
 }
 
 Task<Result<Response>> chat(Services& services, Request& request) {
     const auto body = json_body(request);
     if (!body) co_return std::unexpected(body.error());
-    auto turn = read_turn(body->get(), request);
-    if (!turn) co_return std::unexpected(std::move(turn.error()));
-    co_return co_await answer_turn(services, std::move(*turn));
+    auto chat = read_chat(body->get(), request);
+    if (!chat) co_return std::unexpected(std::move(chat.error()));
+    co_return co_await answer_chat(services, request, std::move(*chat));
 }
 
 Task<Result<Response>> end_chat_session(Services& services, Request& request) {

@@ -128,7 +128,7 @@ TEST_F(Router, WantsAKey) {
     const auto refused = ask("GET", "/npcs");
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error().status, 401);
-    const Response response = error_response(refused.error());
+    const Response response = error_response(refused.error(), ErrorForm::detail);
     ASSERT_EQ(response.headers.size(), 1U);
     EXPECT_EQ(response.headers[0].first, "WWW-Authenticate");
     EXPECT_EQ(response.headers[0].second, "Bearer");
@@ -153,13 +153,14 @@ TEST_F(Router, UnknownPathsAndMethodsNeedNoKey) {
 }
 
 TEST(ErrorResponse, CarriesItsHeaders) {
-    const Response busy = error_response(Error{503, "Busy", 7, {}});
+    const Response busy = error_response(Error{503, "Busy", 7, {}}, ErrorForm::detail);
     EXPECT_EQ(busy.status, 503);
     EXPECT_EQ(busy.body, R"({"detail": "Busy"})");
     EXPECT_EQ(busy.content_type, "application/json");
     ASSERT_EQ(busy.headers.size(), 1U);
     EXPECT_EQ(busy.headers[0], (std::pair<std::string_view, std::string>("Retry-After", "7")));
-    const Response method = error_response(Error{405, "Method Not Allowed", 0, "GET, HEAD"});
+    const Response method =
+        error_response(Error{405, "Method Not Allowed", 0, "GET, HEAD"}, ErrorForm::detail);
     ASSERT_EQ(method.headers.size(), 1U);
     EXPECT_EQ(method.headers[0], (std::pair<std::string_view, std::string>("Allow", "GET, HEAD")));
 }

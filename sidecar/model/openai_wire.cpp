@@ -1,0 +1,163 @@
+#include "model/openai_wire.hpp"
+
+#include "base/json.hpp"
+#include "base/json_walk.hpp"
+#include "chat/tokens.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace npcchat {
+namespace {
+
+constexpr int kMaxRetryAfter = 3600; // seconds that we pass on
+
+std::optional<Usage> read_usage(std::string_view value) {
+    if (!value.starts_with('{')) return std::nullopt;
+    return Usage{read_json_count(find_json_member(value, "prompt_tokens")),
+                 read_json_count(find_json_member(value, "completion_tokens"))};
+}
+
+// `"role"` and an empty `"content"` say nothing yet.
+void read_delta(std::string_view delta, Chunk& chunk) {
+    JsonWalk members(delta);
+    while (members.next()) {
+        const std::string_view value = members.value();
+        if (members.name() == "content" && value.starts_with('"') && chunk.text.empty()) chunk.text = value;
+        const bool empty = value == "\"\"" || value == "null" || value == "[]";
+        if (members.name() != "role" && !empty) chunk.says_something = true;
+    }
+}
+
+void read_choice(std::string_view choice, Chunk& chunk) {
+    JsonWalk members(choice);
+    while (members.next()) {
+        if (members.name() == "delta") {
+            read_delta(members.value(), chunk);
+        } else if (members.name() == "finish_reason" && members.value().starts_with('"')) {
+            chunk.finish_reason = members.value();
+            chunk.says_something = true;
+        }
+    }
+}
+
+void read_choices(std::string_view choices, Chunk& chunk) {
+    JsonWalk elements(choices);
+    bool any = false;
+    while (elements.next()) {
+        // Where there are several, each has chunks of its own; what says something counts for any of them.
+        read_choice(elements.value(), chunk);
+        any = true;
+    }
+    chunk.is_usage_alone = !any && !elements.failed();
+}
+
+} // namespace
+
+CompletionRequest completion_request(const std::vector<ChatMessage>& messages) {
+    CompletionRequest request;
+    std::size_t size = 16;
+    for (const ChatMessage& message : messages)
+        size += message.content.size() + message.content.size() / 16 + 40;
+    std::string& body = request.members;
+    body.reserve(size);
+    body += R"("messages":[)";
+    for (const ChatMessage& message : messages) {
+        body += R"({"role":)";
+        append_json_string(body, message.role);
+        body += R"(,"content":)";
+        append_json_string(body, message.content);
+        body += "},";
+        request.prompt_estimate +=
+            static_cast<std::int64_t>(estimate_tokens(message.content) + kMessageTokens);
+    }
+    if (!messages.empty()) body.pop_back();
+    body += ']';
+    return request;
+}
+
+std::string completion_body(std::string_view upstream_name, const CompletionRequest& request, bool streamed) {
+    std::string body;
+    body.reserve(request.members.size() + upstream_name.size() + request.stream_options.size() + 96);
+    body += R"({"model":)";
+    append_json_string(body, upstream_name);
+    if (streamed) {
+        body += R"(,"stream":true,"stream_options":{"include_usage":true)";
+        if (!request.stream_options.empty()) body.append(",").append(request.stream_options);
+        body += '}';
+    }
+    if (!request.members.empty()) body.append(",").append(request.members);
+    body += '}';
+    return body;
+}
+
+Result<Completion> parse_completion(std::string_view body) {
+    const auto root = parse_json(body);
+    if (!root) return malformed_answer();
+    const json_t* choice = json_array_get(json_object_get(root->get(), "choices"), 0);
+    const json_t* content = json_object_get(json_object_get(choice, "message"), "content");
+    if (!choice) return malformed_answer();
+    if (!json_is_string(content) || json_string_length(content) == 0) {
+        return fail(502, "The model endpoint gave an empty answer");
+    }
+    const char* reason = json_string_value(json_object_get(choice, "finish_reason"));
+    return Completion{std::string(json_string_value(content), json_string_length(content)),
+                      reason ? reason : "stop", parse_usage(body)};
+}
+
+Usage parse_usage(std::string_view body) {
+    return read_usage(find_json_member(body, "usage")).value_or(Usage());
+}
+
+Result<Chunk> parse_chunk(std::string_view data) {
+    Chunk chunk;
+    chunk.data = data;
+    bool has_choices = false;
+    JsonWalk members(data);
+    if (!members.is_object()) return malformed_answer();
+    while (members.next()) {
+        if (members.name() == "choices") {
+            has_choices = true;
+            read_choices(members.value(), chunk);
+        } else if (members.name() == "usage") {
+            chunk.usage = read_usage(members.value());
+        } else if (members.name() == "error" && members.value() != "null") {
+            return fail(502, "The model endpoint reported an error in its answer");
+        }
+    }
+    if (members.failed() || !has_choices) return malformed_answer();
+    chunk.is_usage_alone = chunk.is_usage_alone && chunk.usage.has_value();
+    return chunk;
+}
+
+Error refusal(int status, int retry_after) {
+    if (status == 429) {
+        return {503,
+                "The model endpoint is busy, try again later",
+                std::clamp(retry_after, 1, kMaxRetryAfter),
+                {}};
+    }
+    return {502, fmt::format("The model endpoint answered with status {}", status), 0, {}};
+}
+
+Error endpoint_failed(HttpFailure failure) {
+    switch (failure) {
+    case HttpFailure::timed_out:
+        return {504, "The model endpoint did not answer in time", 0, {}};
+    case HttpFailure::unreachable:
+        return {502, "The model endpoint cannot be reached", 0, {}};
+    case HttpFailure::too_large:
+        return {502, "The model endpoint's answer is too large", 0, {}};
+    case HttpFailure::cancelled:
+        return {kClientLeft, "The client has left", 0, {}};
+    case HttpFailure::broken:
+        break;
+    }
+    return {502, "The model endpoint broke off its answer", 0, {}};
+}
+
+std::unexpected<Error> malformed_answer() {
+    return fail(502, "The model endpoint gave a malformed answer");
+}
+
+} // namespace npcchat
