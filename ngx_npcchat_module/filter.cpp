@@ -1,6 +1,7 @@
 // The sidecar's answers: revocations are taken in, and what is between edge and sidecar goes no further.
 #include "headers.hpp"
 #include "module.hpp"
+#include "rate_limit_headers.hpp"
 
 namespace npcchat {
 
@@ -43,6 +44,7 @@ ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
         header.hash = 0;
         return true;
     });
+    if (ctx->rate_limit != nullptr && add_rate_limit_headers(r, *ctx->rate_limit) != NGX_OK) return NGX_ERROR;
     return next_header_filter(r);
 }
 

@@ -1,187 +1,246 @@
+// Whether a request is within its user's limits: counted once, refused, or kept waiting.
 #include "limit.hpp"
 
 #include "module.hpp"
-#include "plan.hpp"
+#include "rate_limit_headers.hpp"
 
-#include <cstddef>
+#include <algorithm>
 
 namespace npcchat {
 
 namespace {
 
-/// `node.key` is the user's id.
-struct LimitEntry {
-    ngx_rbtree_node_t node;
-    ngx_queue_t queue;
-    LimitState state;
-    std::int64_t rate; ///< of the last request, to tell when the bucket is drained
+/// A request against all limits of its location.
+struct Check {
+    LimitCheck limits[limits_max];
+    std::size_t count;
+    const LimitCheck* refused; ///< the first that refuses; null: none
+    bool full;                 ///< a zone had no memory: `full_zone`
+    const ngx_shm_zone_t* full_zone;
+    std::optional<Concurrency> concurrency;
 };
 
-LimitEntry* entry_of(ngx_rbtree_node_t* node) noexcept {
-    return reinterpret_cast<LimitEntry*>(node);
+const LimitConf* limits_of(const LocationConf& conf) noexcept {
+    return static_cast<const LimitConf*>(conf.limits->elts);
 }
 
-} // namespace
-
-struct LimitShared {
-    ngx_rbtree_t tree;
-    ngx_rbtree_node_t sentinel;
-    ngx_queue_t queue; ///< least recently used last
-};
-
-namespace {
-
-LimitEntry* find(LimitShared& shared, ngx_rbtree_key_t user) noexcept {
-    ngx_rbtree_node_t* node = shared.tree.root;
-    while (node != shared.tree.sentinel) {
-        if (user == node->key) return entry_of(node);
-        node = user < node->key ? node->left : node->right;
-    }
-    return nullptr;
+ngx_uint_t limits_count(const LocationConf& conf) noexcept {
+    return conf.limits != nullptr ? conf.limits->nelts : 0;
 }
 
-bool is_idle(const LimitEntry& entry) noexcept {
-    constexpr std::int64_t idle_ms = 60000;
-    auto elapsed = static_cast<std::int64_t>(ngx_current_msec - entry.state.last);
-    if (elapsed < 0) elapsed = -elapsed;
-    if (elapsed < idle_ms) return false;
-    return limit_drained(entry.rate, entry.state.excess, elapsed < elapsed_max ? elapsed : elapsed_max);
+LimitZone& zone_of(const ngx_shm_zone_t* zone) noexcept {
+    return *static_cast<LimitZone*>(zone->data);
 }
 
-/// As limit_req does it: `force` drops the oldest whatever it holds; then up to two that are idle and
-/// drained.
-void expire(LimitZone& zone, bool force) noexcept {
-    for (int dropped = force ? 0 : 1; dropped < 3; ++dropped) {
-        if (ngx_queue_empty(&zone.shared->queue)) return;
+ngx_str_t user_name(const RequestContext& ctx) noexcept {
+    return ngx_text(ctx.identity.name);
+}
 
-        LimitEntry* entry = ngx_queue_data(ngx_queue_last(&zone.shared->queue), LimitEntry, queue);
-        if (dropped > 0 && !is_idle(*entry)) return;
-        ngx_queue_remove(&entry->queue);
-        ngx_rbtree_delete(&zone.shared->tree, &entry->node);
-        ngx_slab_free_locked(zone.pool, entry);
+/// Those of the location's limits that the user has.
+void find_limits(Check& check, const LocationConf& conf, const Plan& plan) noexcept {
+    for (ngx_uint_t i = 0; i < limits_count(conf); ++i) {
+        const LimitConf& limit = limits_of(conf)[i];
+        LimitCheck& found = check.limits[check.count];
+        found.zone = limit.zone;
+        found.number = i + 1;
+        found.rules = make_rules(plan, zone_of(limit.zone).rate, limit.use);
+        if (found.rules.count != 0) ++check.count;
     }
 }
 
-LimitEntry* add(LimitZone& zone, ngx_rbtree_key_t user) noexcept {
-    expire(zone, false);
-    void* memory = ngx_slab_alloc_locked(zone.pool, sizeof(LimitEntry));
-    if (memory == nullptr) {
-        expire(zone, true);
-        memory = ngx_slab_alloc_locked(zone.pool, sizeof(LimitEntry));
-        if (memory == nullptr) return nullptr;
+/// All but the last are looked at first and counted when the last has let the request pass, so that a refusal
+/// costs nothing anywhere. Entries need not be pinned in between, as they are found again by the user's id: a
+/// worker that is killed here leaves nothing behind.
+void check_limits(Check& check, std::int64_t user, bool refused) noexcept {
+    for (std::size_t i = 0; i < check.count; ++i) {
+        LimitCheck& limit = check.limits[i];
+        bool decides = i + 1 == check.count && !refused;
+        auto verdict = limit_zone_check(zone_of(limit.zone), user, limit.rules,
+                                        decides ? LimitStep::account : LimitStep::peek);
+        if (!verdict) {
+            check.full = true;
+            check.full_zone = limit.zone;
+            check.count = i;
+            return;
+        }
+        limit.verdict = *verdict;
+        limit.counted = decides && verdict->passed;
+        if (verdict->passed) continue;
+        if (check.refused == nullptr) check.refused = &limit;
+        refused = true;
     }
-    auto* entry = static_cast<LimitEntry*>(memory);
-    entry->node.key = user;
-    ngx_rbtree_insert(&zone.shared->tree, &entry->node);
-    return entry;
+    if (refused) return;
+
+    for (std::size_t i = 0; i + 1 < check.count; ++i) {
+        LimitCheck& limit = check.limits[i];
+        auto verdict = limit_zone_check(zone_of(limit.zone), user, limit.rules, LimitStep::charge);
+        if (!verdict) continue;
+        limit.verdict = *verdict;
+        limit.counted = true;
+    }
 }
 
-/// The rule for a request's user; nothing: not limited.
-std::optional<LimitRule> rule_for(const RequestContext& ctx, const LimitConf& conf,
-                                  const LimitZone& zone) noexcept {
-    if (ctx.identity.role == Role::admin) return std::nullopt;
+/// Opens the request where there is a limit on open ones. False: there is one too many, or no memory.
+bool open_within(Check& check, ngx_http_request_t* r, const RequestContext& ctx, const LocationConf& conf,
+                 const Plan& plan) noexcept {
+    if (conf.concurrency.on != 1) return true;
+    LimitZone& zone = zone_of(conf.concurrency.zone);
+    std::uint32_t most = conf.concurrency.most;
+    if (zone.rate.plans && plan.concurrency) most = *plan.concurrency;
+    if (most == 0) return true;
 
-    Plan plan = parse_plan(ctx.identity.plan);
-    if (!plan.rpm) {
-        if (zone.rate == 0) return std::nullopt;
-        return LimitRule{zone.rate, conf.burst};
+    OpenAnswer answer = open_request(zone, ctx.identity.id, most, r->pool);
+    if (answer.result == OpenAnswer::Result::no_memory) {
+        check.full = true;
+        check.full_zone = conf.concurrency.zone;
+        return false;
     }
-    if (*plan.rpm == 0) return std::nullopt;
-    return LimitRule{limit_rate(*plan.rpm, 60), std::int64_t{plan.burst.value_or(*plan.rpm - 1)} * 1000};
+    check.concurrency = Concurrency{most, answer.open};
+    return answer.result == OpenAnswer::Result::opened;
 }
 
-ngx_int_t reject(ngx_http_request_t* r, const LimitConf& conf, LimitRule rule, std::int64_t excess) noexcept {
-    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                  "limiting requests of a user, excess: %L.%03L by zone \"%V\"", excess / 1000, excess % 1000,
-                  &conf.zone->shm.name);
-
-    u_char* value = pool_array<u_char>(r->pool, NGX_INT64_LEN);
-    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
-    if (header == nullptr) return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    *header = {};
-    if (value == nullptr) return NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-    header->hash = 1;
-    ngx_str_set(&header->key, "Retry-After");
-    header->value.data = value;
-    header->value.len =
-        static_cast<std::size_t>(ngx_sprintf(value, "%L", limit_retry_after(rule, excess)) - value);
-    return NGX_HTTP_TOO_MANY_REQUESTS;
-}
-
-} // namespace
-
-ngx_int_t limit_zone_init(ngx_shm_zone_t* shm_zone, void* old) noexcept {
-    auto* zone = static_cast<LimitZone*>(shm_zone->data);
-
-    if (old != nullptr) {
-        zone->shared = static_cast<LimitZone*>(old)->shared;
-        zone->pool = static_cast<LimitZone*>(old)->pool;
-        return NGX_OK;
-    }
-
-    zone->pool = reinterpret_cast<ngx_slab_pool_t*>(shm_zone->shm.addr);
-    if (shm_zone->shm.exists) {
-        zone->shared = static_cast<LimitShared*>(zone->pool->data);
-        return NGX_OK;
-    }
-
-    zone->shared = static_cast<LimitShared*>(ngx_slab_calloc(zone->pool, sizeof(LimitShared)));
-    if (zone->shared == nullptr) return NGX_ERROR;
-    zone->pool->data = zone->shared;
-    ngx_rbtree_init(&zone->shared->tree, &zone->shared->sentinel, ngx_rbtree_insert_value);
-    ngx_queue_init(&zone->shared->queue);
-
-    zone->pool->log_nomem = 0;
-    return NGX_OK;
-}
-
-std::optional<LimitVerdict> limit_zone_account(LimitZone& zone, std::int64_t user, LimitRule rule) noexcept {
-    ngx_shmtx_lock(&zone.pool->mutex);
-
-    LimitVerdict verdict{true, 0};
-    LimitEntry* entry = find(*zone.shared, static_cast<ngx_rbtree_key_t>(user));
-    if (entry != nullptr) {
-        ngx_queue_remove(&entry->queue);
-        verdict = limit_account(entry->state, rule, ngx_current_msec);
-    } else {
-        entry = add(zone, static_cast<ngx_rbtree_key_t>(user));
-        if (entry != nullptr) entry->state = {ngx_current_msec, 0};
-    }
-    if (entry != nullptr) {
-        entry->rate = rule.rate;
-        ngx_queue_insert_head(&zone.shared->queue, &entry->queue);
-    }
-
-    ngx_shmtx_unlock(&zone.pool->mutex);
-    if (entry == nullptr) return std::nullopt;
-    return verdict;
-}
-
-ngx_int_t limit_request(ngx_http_request_t* r, RequestContext* ctx) noexcept {
-    const LimitConf& conf = location_conf(r)->limit;
-    // Once per request, however often it is redirected.
-    if (!conf.on || !ctx->known() || ctx->limit != Limit::unseen) return NGX_DECLINED;
-
-    auto& zone = *static_cast<LimitZone*>(conf.zone->data);
-    auto rule = rule_for(*ctx, conf, zone);
-    if (!rule) {
-        ctx->limit = Limit::exempt;
-        return NGX_DECLINED;
-    }
-
-    auto verdict = limit_zone_account(zone, ctx->identity.id, *rule);
-    if (!verdict) {
+void log_refusal(ngx_http_request_t* r, const RequestContext& ctx, const LocationConf& conf,
+                 const Check& check) noexcept {
+    const char* dry = conf.limit_dry_run ? ", dry run" : "";
+    ngx_str_t user = user_name(ctx);
+    if (check.full) {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0, "no memory in limit zone \"%V\": make it larger",
-                      &conf.zone->shm.name);
-        return NGX_HTTP_SERVICE_UNAVAILABLE;
+                      &check.full_zone->shm.name);
+        return;
     }
-    if (verdict->passed) {
-        ctx->limit = Limit::passed;
+    if (check.refused == nullptr) {
+        ngx_log_error(conf.limit_log_level, r->connection->log, 0,
+                      "limiting open requests%s, open: %L by zone \"%V\", user: \"%V\"", dry,
+                      check.concurrency->open, &conf.concurrency.zone->shm.name, &user);
+        return;
+    }
+    const LimitCheck& limit = *check.refused;
+    std::size_t i = 0;
+    while (limit.verdict.excess[i] <= limit.rules.rule[i].burst)
+        ++i;
+    std::int64_t excess = excess_for_log(limit.rules.rule[i], limit.verdict.excess[i]);
+    ngx_log_error(conf.limit_log_level, r->connection->log, 0,
+                  "limiting requests%s, excess: %L.%03L by zone \"%V\", user: \"%V\"", dry, excess / 1000,
+                  excess % 1000, &limit.zone->shm.name, &user);
+}
+
+ngx_int_t refuse(ngx_http_request_t* r, RequestContext* ctx, const LocationConf& conf,
+                 const Check& check) noexcept {
+    log_refusal(r, *ctx, conf, check);
+    if (conf.limit_dry_run) {
+        ctx->limit = Limit::rejected_dry_run;
         return NGX_DECLINED;
     }
     ctx->limit = Limit::rejected;
-    return reject(r, conf, *rule, verdict->excess);
+    return static_cast<ngx_int_t>(conf.limit_status);
+}
+
+struct Wait {
+    std::int64_t milliseconds;
+    std::int64_t excess; ///< for the log
+    const ngx_shm_zone_t* zone;
+};
+
+Wait longest_wait(const Check& check) noexcept {
+    Wait wait{0, 0, nullptr};
+    for (std::size_t i = 0; i < check.count; ++i) {
+        const LimitCheck& limit = check.limits[i];
+        for (std::size_t j = 0; j < limit.rules.count; ++j) {
+            const LimitRule& rule = limit.rules.rule[j];
+            std::int64_t delay = limit_delay(rule, limit.verdict.excess[j]);
+            if (delay <= wait.milliseconds) continue;
+            wait = {delay, excess_for_log(rule, limit.verdict.excess[j]), limit.zone};
+        }
+    }
+    return wait;
+}
+
+extern "C" void go_on_after_delay(ngx_http_request_t* r) {
+    ngx_event_t* write = r->connection->write;
+    if (write->delayed) {
+        if (ngx_handle_write_event(write, 0) != NGX_OK) {
+            ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        }
+        return;
+    }
+    if (ngx_handle_read_event(r->connection->read, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_core_run_phases;
+    ngx_http_core_run_phases(r);
+}
+
+/// nginx calls the phase's handlers again when the time is over; a client that leaves meanwhile is noticed.
+ngx_int_t delay_request(ngx_http_request_t* r, std::int64_t milliseconds) noexcept {
+    ngx_event_t* read = r->connection->read;
+    if (read->ready) {
+        ngx_post_event(read, &ngx_posted_events);
+    } else if (ngx_handle_read_event(read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = go_on_after_delay;
+    r->connection->write->delayed = 1;
+    ngx_add_timer(r->connection->write, static_cast<ngx_msec_t>(milliseconds));
+    return NGX_AGAIN;
+}
+
+ngx_int_t pass(ngx_http_request_t* r, RequestContext* ctx, const LocationConf& conf,
+               const Check& check) noexcept {
+    Wait wait = longest_wait(check);
+    if (wait.milliseconds == 0) {
+        ctx->limit = Limit::passed;
+        return NGX_DECLINED;
+    }
+    // As limit_req: one level below refusals.
+    ngx_uint_t level = conf.limit_log_level == NGX_LOG_INFO ? NGX_LOG_INFO : conf.limit_log_level + 1;
+    ngx_str_t user = user_name(*ctx);
+    ngx_log_error(level, r->connection->log, 0,
+                  "delaying request%s, excess: %L.%03L, by zone \"%V\", user: \"%V\"",
+                  conf.limit_dry_run ? ", dry run" : "", wait.excess / 1000, wait.excess % 1000,
+                  &wait.zone->shm.name, &user);
+    if (conf.limit_dry_run) {
+        ctx->limit = Limit::delayed_dry_run;
+        return NGX_DECLINED;
+    }
+    ctx->limit = Limit::delayed;
+    return delay_request(r, wait.milliseconds);
+}
+
+} // namespace
+
+ngx_int_t limit_request(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    const LocationConf& conf = *location_conf(r);
+    if (limits_count(conf) == 0 && conf.concurrency.on != 1) return NGX_DECLINED;
+    // Once per request, however often it is redirected.
+    bool seen = ctx->limit != Limit::unseen && ctx->limit != Limit::exempt;
+    if (seen || !ctx->known()) return NGX_DECLINED;
+
+    ctx->limit = Limit::exempt;
+    if (ctx->identity.role == Role::admin) return NGX_DECLINED;
+
+    Check check;
+    check.count = 0;
+    check.refused = nullptr;
+    check.full = false;
+    Plan plan = parse_plan(ctx->identity.plan);
+    find_limits(check, conf, plan);
+    bool opened = open_within(check, r, *ctx, conf, plan);
+    if (check.count == 0 && !check.concurrency && !check.full) return NGX_DECLINED;
+
+    check_limits(check, ctx->identity.id, !opened);
+    bool refused = !opened || check.full || check.refused != nullptr;
+    if (refused && opened && check.concurrency) {
+        close_request(r->pool);
+        --check.concurrency->open;
+    }
+    if (!conf.limit_dry_run) {
+        const RateLimitSubject subject{check.limits, check.count, check.concurrency, refused};
+        if (keep_rate_limit_headers(r, ctx, subject) != NGX_OK) return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return refused ? refuse(r, ctx, conf, check) : pass(r, ctx, conf, check);
 }
 
 } // namespace npcchat

@@ -21,6 +21,16 @@ ngx_conf_enum_t roles[] = {
     {ngx_null_string, 0},
 };
 
+ngx_conf_enum_t log_levels[] = {
+    {ngx_string("info"), NGX_LOG_INFO},
+    {ngx_string("notice"), NGX_LOG_NOTICE},
+    {ngx_string("warn"), NGX_LOG_WARN},
+    {ngx_string("error"), NGX_LOG_ERR},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_num_bounds_t refusal_statuses = {ngx_conf_check_num_bounds, 400, 599};
+
 /// nginx's own says only that the value is invalid.
 template <ngx_conf_enum_t* choices, ngx_uint_t LocationConf::* member>
 char* set_choice(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
@@ -58,6 +68,14 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("npcchat_keys"), anywhere | NGX_CONF_TAKE1, set_lookup, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("npcchat_limit"), anywhere | NGX_CONF_1MORE, set_limit, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("npcchat_concurrency"), anywhere | NGX_CONF_TAKE12, set_concurrency, NGX_HTTP_LOC_CONF_OFFSET,
+     0, nullptr},
+    {ngx_string("npcchat_limit_status"), anywhere | NGX_CONF_TAKE1, ngx_conf_set_num_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, limit_status), &refusal_statuses},
+    {ngx_string("npcchat_limit_log_level"), anywhere | NGX_CONF_TAKE1,
+     set_choice<log_levels, &LocationConf::limit_log_level>, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("npcchat_limit_dry_run"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, limit_dry_run), nullptr},
     {ngx_string("npcchat_edge_report"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, edge_report), nullptr},
     {ngx_string("npcchat_error_page"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_error_page,
@@ -79,7 +97,7 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
     conf->mode = NGX_CONF_UNSET_UINT;
     conf->role = NGX_CONF_UNSET_UINT;
     conf->edge_report = NGX_CONF_UNSET;
-    conf->limit.on = NGX_CONF_UNSET;
+    init_limits(*conf);
     return conf;
 }
 
@@ -106,15 +124,7 @@ char* check_conf(ngx_conf_t* cf, const LocationConf& conf) noexcept {
                            advice);
         return static_cast<char*>(NGX_CONF_ERROR);
     }
-    if (conf.limit.on && conf.limit.zone->data == nullptr) {
-        ngx_conf_log_error(
-            NGX_LOG_EMERG, cf, 0,
-            "\"npcchat_limit\" names an unknown zone: add \"npcchat_limit_zone zone=%V:16m rate=5r/m;\" "
-            "to \"http\"",
-            &conf.limit.zone->shm.name);
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    return NGX_CONF_OK;
+    return check_limits_conf(cf, conf);
 }
 
 char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
@@ -125,10 +135,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_uint_value(conf->role, prev->role, static_cast<ngx_uint_t>(Role::user));
     ngx_conf_merge_str_value(conf->lookup, prev->lookup, "");
     ngx_conf_merge_value(conf->edge_report, prev->edge_report, 0);
-    if (conf->limit.on == NGX_CONF_UNSET) {
-        conf->limit = prev->limit;
-        if (conf->limit.on == NGX_CONF_UNSET) conf->limit.on = 0;
-    }
+    merge_limits(*prev, *conf);
 
     if (conf->mode == mode_off) return NGX_CONF_OK;
     static_cast<ServerConf*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_npcchat_module))->used = true;

@@ -37,7 +37,12 @@ struct LocationConf {
     ngx_uint_t role;  ///< Role
     ngx_str_t lookup; ///< URI of the internal location that asks the sidecar for a key
     ngx_flag_t edge_report;
-    LimitConf limit;
+
+    ngx_array_t* limits; ///< of LimitConf; null: none
+    ConcurrencyConf concurrency;
+    ngx_uint_t limit_status;    ///< of a refusal
+    ngx_uint_t limit_log_level; ///< NGX_LOG_*, of a refusal
+    ngx_flag_t limit_dry_run;   ///< counted and logged, but nothing is refused
 };
 
 /// Where a request stands with its key.
@@ -52,7 +57,17 @@ enum class Auth : unsigned char {
     error   ///< the lookup failed
 };
 
-enum class Limit : unsigned char { unseen, passed, rejected, exempt };
+enum class Limit : unsigned char {
+    unseen,
+    passed,
+    delayed,
+    rejected,
+    delayed_dry_run,
+    rejected_dry_run,
+    exempt ///< the admin, or a user without limits
+};
+
+struct RateLimitHeaders;
 
 /// A request's target as the client sent it, while a masked one stands in its place.
 struct RawTarget {
@@ -72,7 +87,8 @@ struct RequestContext {
     RawTarget* raw;      ///< null: nothing was masked
     Digest digest;
     Identity identity;
-    std::uint64_t lookup_started; ///< number of revocations when the lookup began
+    std::uint64_t lookup_started;       ///< number of revocations when the lookup began
+    const RateLimitHeaders* rate_limit; ///< null: the answer has none
     Auth auth;
     Limit limit;
     bool canonical;      ///< the path has one reading only
@@ -110,10 +126,16 @@ RequestContext* get_context(ngx_http_request_t* r) noexcept;
 // directives.cpp
 char* set_key_cache(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_secret_file(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
-char* set_limit_zone(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
-char* set_limit(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_lookup(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_error_page(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+
+// limit_directives.cpp
+char* set_limit_zone(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_limit(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_concurrency(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+void init_limits(LocationConf& conf) noexcept;
+void merge_limits(const LocationConf& parent, LocationConf& conf) noexcept;
+char* check_limits_conf(ngx_conf_t* cf, const LocationConf& conf) noexcept;
 
 // auth.cpp
 /// After a failed lookup: decides `ctx->auth` from what the cache still has. NGX_OK or NGX_ERROR.
@@ -129,7 +151,7 @@ void drop_challenge(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 ngx_int_t start_lookup(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 
 // limit.cpp
-/// NGX_DECLINED, 429 or 500.
+/// NGX_DECLINED, NGX_AGAIN where the request has to wait, or the status of a refusal.
 ngx_int_t limit_request(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 
 // mask.cpp

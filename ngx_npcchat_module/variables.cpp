@@ -32,8 +32,14 @@ std::string_view limit_status(Limit limit) noexcept {
         return {};
     case Limit::passed:
         return "PASSED";
+    case Limit::delayed:
+        return "DELAYED";
     case Limit::rejected:
         return "REJECTED";
+    case Limit::delayed_dry_run:
+        return "DELAYED_DRY_RUN";
+    case Limit::rejected_dry_run:
+        return "REJECTED_DRY_RUN";
     case Limit::exempt:
         return "EXEMPT";
     }

@@ -1,5 +1,4 @@
 #include "identity.hpp"
-#include "plan.hpp"
 
 #include <gtest/gtest.h>
 
@@ -49,34 +48,6 @@ TEST(Identity, RefusesWhatIsMalformed) {
                  {"7:bob", "user", std::string(protocol::plan_max + 1, 'x')}};
     for (const auto& c : cases)
         EXPECT_FALSE(parse_identity(c.user, c.role, c.plan)) << c.user << c.role << c.plan;
-}
-
-TEST(Plan, ReadsRateAndBurst) {
-    Plan both = parse_plan("rpm=60;burst=59");
-    EXPECT_EQ(both.rpm, 60U);
-    EXPECT_EQ(both.burst, 59U);
-
-    Plan among_others = parse_plan("tpm=1;burst=2;models=a,b;rpm=3;");
-    EXPECT_EQ(among_others.rpm, 3U);
-    EXPECT_EQ(among_others.burst, 2U);
-
-    EXPECT_EQ(parse_plan("rpm=0").rpm, 0U);
-    EXPECT_FALSE(parse_plan("rpm=0").burst);
-}
-
-TEST(Plan, IgnoresWhatIsNoNumber) {
-    for (std::string_view text :
-         {"", ";", ";;;", "rpm", "rpm=", "rpm=x", "rpm=-1", "rpm=1.5", "xrpm=5", "RPM=5"}) {
-        EXPECT_FALSE(parse_plan(text).rpm) << text;
-    }
-}
-
-TEST(Plan, CountsAreBounded) {
-    EXPECT_EQ(parse_count("999999999"), 999'999'999U);
-    EXPECT_EQ(parse_count("1000000000"), 1'000'000'000U);
-    EXPECT_EQ(parse_count("99999999999999999999999999"), 1'000'000'000U);
-    EXPECT_FALSE(parse_count(""));
-    EXPECT_FALSE(parse_count("1 "));
 }
 
 } // namespace

@@ -1,0 +1,200 @@
+#include "rate_limit_headers.hpp"
+
+#include "headers.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace npcchat {
+
+namespace {
+
+/// More than an item of either field takes, with numbers of 20 digits.
+constexpr std::size_t item_max = 96;
+constexpr std::size_t duration_max = 48;
+
+/// Of all rules the one that leaves least; of several the one that takes longest to be as new.
+struct Tightest {
+    const LimitRule* rule = nullptr;
+    Allowance allowance{};
+
+    void offer(const LimitRule& other, const Allowance& its) noexcept {
+        if (rule != nullptr) {
+            if (its.remaining > allowance.remaining) return;
+            if (its.remaining == allowance.remaining && its.reset <= allowance.reset) return;
+        }
+        rule = &other;
+        allowance = its;
+    }
+};
+
+/// Writes texts one after the other.
+class Writer {
+  public:
+    explicit Writer(u_char* at) noexcept : begin_(at), at_(at) {}
+
+    template <typename... Values> void add(const char* format, Values... values) noexcept {
+        at_ = ngx_sprintf(at_, format, values...);
+    }
+    void separate() noexcept {
+        if (at_ != begin_) add(", ");
+    }
+    /// What was added since the last call.
+    ngx_str_t take() noexcept {
+        ngx_str_t text{static_cast<std::size_t>(at_ - begin_), begin_};
+        begin_ = at_;
+        return text;
+    }
+
+  private:
+    u_char* begin_;
+    u_char* at_;
+};
+
+/// The name of a policy: its window's, and which of the location's limits it is, unless it is the first.
+void add_name(Writer& out, const LimitCheck& limit, const LimitRule& rule) noexcept {
+    ngx_str_t window = ngx_text(rule.scale().name);
+    out.separate();
+    if (limit.number == 1) {
+        out.add("\"%V\"", &window);
+    } else {
+        out.add("\"%V-%ui\"", &window, limit.number);
+    }
+}
+
+template <typename Visit> void for_each_rule(const RateLimitSubject& subject, Visit visit) noexcept {
+    for (std::size_t i = 0; i < subject.count; ++i) {
+        const LimitCheck& limit = subject.limits[i];
+        for (std::size_t j = 0; j < limit.rules.count; ++j)
+            visit(limit, limit.rules.rule[j], limit.verdict.excess[j]);
+    }
+}
+
+ngx_str_t write_policy(Writer& out, const RateLimitSubject& subject) noexcept {
+    for_each_rule(subject, [&](const LimitCheck& limit, const LimitRule& rule, std::int64_t) {
+        add_name(out, limit, rule);
+        out.add(";q=%L;w=%L", rule.requests, rule.scale().seconds);
+    });
+    if (subject.concurrency) {
+        out.separate();
+        out.add("\"concurrency\";q=%L;qu=\"concurrent-requests\"", subject.concurrency->most);
+    }
+    return out.take();
+}
+
+ngx_str_t write_state(Writer& out, const RateLimitSubject& subject, Tightest& tightest) noexcept {
+    for_each_rule(subject, [&](const LimitCheck& limit, const LimitRule& rule, std::int64_t excess) {
+        Allowance allowance = limit_allowance(rule, excess, limit.counted);
+        tightest.offer(rule, allowance);
+        add_name(out, limit, rule);
+        out.add(";r=%L;t=%L", allowance.remaining, allowance.next);
+    });
+    if (subject.concurrency) {
+        out.separate();
+        std::int64_t left = subject.concurrency->most - subject.concurrency->open;
+        out.add("\"concurrency\";r=%L", std::max<std::int64_t>(left, 0));
+    }
+    return out.take();
+}
+
+/// As OpenAI writes durations: "12s", "6m0s", "1h0m0s".
+ngx_str_t write_duration(Writer& out, std::int64_t seconds) noexcept {
+    if (seconds >= 3600) {
+        out.add("%Lh%Lm%Ls", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    } else if (seconds >= 60) {
+        out.add("%Lm%Ls", seconds / 60, seconds % 60);
+    } else {
+        out.add("%Ls", seconds);
+    }
+    return out.take();
+}
+
+/// The longest of all rules'. Nobody knows when an open request ends: then it is a second.
+ngx_str_t write_retry_after(Writer& out, const RateLimitSubject& subject) noexcept {
+    std::int64_t longest = 1;
+    for_each_rule(subject, [&](const LimitCheck&, const LimitRule& rule, std::int64_t excess) {
+        longest = std::max(longest, limit_retry_after(rule, excess));
+    });
+    out.add("%L", longest);
+    return out.take();
+}
+
+ngx_int_t push(ngx_http_request_t* r, std::string_view name, const ngx_str_t& value) noexcept {
+    if (value.len == 0) return NGX_OK;
+    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
+    if (header == nullptr) return NGX_ERROR;
+    *header = {};
+    header->hash = 1;
+    header->key = ngx_text(name);
+    header->value = value;
+    return NGX_OK;
+}
+
+struct Named {
+    std::string_view name;
+    ngx_str_t RateLimitHeaders::* value;
+    bool list; ///< others may add to it
+};
+
+constexpr Named names[] = {
+    {"Retry-After", &RateLimitHeaders::retry_after, false},
+    {"RateLimit-Policy", &RateLimitHeaders::policy, true},
+    {"RateLimit", &RateLimitHeaders::state, true},
+    {"x-ratelimit-limit-requests", &RateLimitHeaders::limit, false},
+    {"x-ratelimit-remaining-requests", &RateLimitHeaders::remaining, false},
+    {"x-ratelimit-reset-requests", &RateLimitHeaders::reset, false},
+};
+
+/// Whether an answer's header gives way to ours: one of ours from when its headers were made before, or what
+/// a server behind nginx says of the same.
+bool gives_way(const ngx_table_elt_t& header, const RateLimitHeaders& headers) noexcept {
+    u_char first = header.key.len != 0 ? header.key.data[0] | 0x20 : 0;
+    if (first != 'r' && first != 'x') return false;
+    for (const Named& named : names) {
+        const ngx_str_t& value = headers.*named.value;
+        if (value.len == 0 || !has_name(header, named.name)) continue;
+        if (!named.list || header.value.data == value.data) return true;
+    }
+    return false;
+}
+
+} // namespace
+
+ngx_int_t keep_rate_limit_headers(ngx_http_request_t* r, RequestContext* ctx,
+                                  const RateLimitSubject& subject) noexcept {
+    std::size_t items = subject.concurrency ? 1 : 0;
+    for_each_rule(subject, [&](const LimitCheck&, const LimitRule&, std::int64_t) { ++items; });
+
+    std::size_t size = 2 * items * item_max + 3 * NGX_INT64_LEN + duration_max;
+    void* memory = ngx_palloc(r->pool, sizeof(RateLimitHeaders) + size);
+    if (memory == nullptr) return NGX_ERROR;
+    auto* headers = new (memory) RateLimitHeaders{};
+
+    Writer out(static_cast<u_char*>(memory) + sizeof(RateLimitHeaders));
+    Tightest tightest;
+    headers->policy = write_policy(out, subject);
+    headers->state = write_state(out, subject, tightest);
+    if (tightest.rule != nullptr) {
+        out.add("%L", tightest.rule->requests);
+        headers->limit = out.take();
+        out.add("%L", tightest.allowance.remaining);
+        headers->remaining = out.take();
+        headers->reset = write_duration(out, tightest.allowance.reset);
+    }
+    if (subject.refused) headers->retry_after = write_retry_after(out, subject);
+    ctx->rate_limit = headers;
+    return NGX_OK;
+}
+
+ngx_int_t add_rate_limit_headers(ngx_http_request_t* r, const RateLimitHeaders& headers) noexcept {
+    for_each_header(r->headers_out.headers, [&](ngx_table_elt_t& header) {
+        if (header.hash != 0 && gives_way(header, headers)) header.hash = 0;
+        return true;
+    });
+    for (const Named& named : names) {
+        if (push(r, named.name, headers.*named.value) != NGX_OK) return NGX_ERROR;
+    }
+    return NGX_OK;
+}
+
+} // namespace npcchat
