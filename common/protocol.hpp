@@ -36,6 +36,15 @@ inline constexpr std::string_view revoke_header = "X-Npcchat-Revoke";
 /// The same for keys whose end was set: the edge asks anew before it believes them again.
 inline constexpr std::string_view forget_header = "X-Npcchat-Forget";
 
+/// Sidecar to edge, in any answer: what only the sidecar knows of the request, for the edge's log:
+/// `<name>=<value>` joined by `;`, the value percent-encoded but for 0x21 to 0x7E without `%` and `;`.
+inline constexpr std::string_view log_header = "X-Npcchat-Log";
+inline constexpr std::string_view log_npc = "npc";
+inline constexpr std::string_view log_chat = "chat";
+inline constexpr std::string_view log_model = "model";
+inline constexpr std::string_view log_tokens_in = "in";
+inline constexpr std::string_view log_tokens_out = "out";
+
 inline constexpr std::string_view role_user = "user";
 inline constexpr std::string_view role_admin = "admin";
 

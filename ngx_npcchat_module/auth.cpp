@@ -2,21 +2,29 @@
 #include "authorization.hpp"
 #include "module.hpp"
 
+#include <algorithm>
+
 namespace npcchat {
 
 namespace {
 
 /// Copies what the cache knows into the request's memory.
 ngx_int_t keep_identity(ngx_http_request_t* r, RequestContext* ctx, const Identity& identity) noexcept {
-    ngx_str_t name = pool_copy(r->pool, identity.name);
-    ngx_str_t plan = pool_copy(r->pool, identity.plan);
-    if (name.data == nullptr || plan.data == nullptr) return NGX_ERROR;
-    ctx->identity = {identity.id, identity.role, view(name), view(plan)};
+    char* text = pool_array<char>(r->pool, identity.name.size() + identity.plan.size() + 2);
+    if (text == nullptr) return NGX_ERROR;
+    ctx->identity.id = identity.id;
+    ctx->identity.role = identity.role;
+    for (auto field : {&Identity::name, &Identity::plan}) {
+        std::string_view value = identity.*field;
+        ctx->identity.*field = {text, value.size()};
+        // With a NUL behind it, as nginx's headers have it.
+        text = std::copy(value.begin(), value.end(), text);
+        *text++ = '\0';
+    }
     return NGX_OK;
 }
 
-/// Decides from shared memory, or starts a lookup. NGX_OK where `ctx->auth` is decided, NGX_AGAIN or
-/// NGX_ERROR.
+/// NGX_OK where `ctx->auth` is decided, NGX_AGAIN where the request waits, or NGX_ERROR.
 ngx_int_t authenticate(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     Authorization authorization = parse_authorization(view(ctx->authorization));
     if (ctx->authorization.len == 0 || authorization.key.empty()) {
@@ -24,16 +32,10 @@ ngx_int_t authenticate(ngx_http_request_t* r, RequestContext* ctx) noexcept {
         return NGX_OK;
     }
     ctx->digest = sha256(authorization.key);
-
-    CachedIdentity cached;
-    CacheAnswer answer = key_cache_get(*key_zone(main_conf(r)), ctx->digest, false, cached);
-    if (answer == CacheAnswer::miss) return start_lookup(r, ctx);
-    if (answer == CacheAnswer::denied) {
-        ctx->auth = Auth::denied;
-        return NGX_OK;
-    }
-    ctx->auth = answer == CacheAnswer::valid ? Auth::hit : Auth::stale;
-    return keep_identity(r, ctx, cached.identity);
+    bool elsewhere;
+    if (consult_cache(r, ctx, KeyQuery::first, elsewhere) != NGX_OK) return NGX_ERROR;
+    // Where its lookup failed at once, it has been woken already.
+    return ctx->waiter != nullptr ? NGX_AGAIN : NGX_OK;
 }
 
 constexpr std::string_view challenge_name = "WWW-Authenticate";
@@ -66,20 +68,38 @@ ngx_int_t unauthorized(ngx_http_request_t* r, RequestContext* ctx) noexcept {
 
 } // namespace
 
-ngx_int_t use_stale(ngx_http_request_t* r, RequestContext* ctx) noexcept {
-    CachedIdentity cached;
-    CacheAnswer answer = key_cache_get(*key_zone(main_conf(r)), ctx->digest, true, cached);
-    if (answer == CacheAnswer::valid || answer == CacheAnswer::stale) {
-        ctx->auth = answer == CacheAnswer::valid ? Auth::hit : Auth::stale;
-        return keep_identity(r->main, ctx, cached.identity);
+ngx_int_t consult_cache(ngx_http_request_t* r, RequestContext* ctx, KeyQuery query,
+                        bool& elsewhere) noexcept {
+    KeyAnswer answer;
+    key_cache_get(*key_zone(main_conf(r)), ctx->digest, query, answer);
+    elsewhere = answer.elsewhere;
+
+    ngx_int_t rc = NGX_OK;
+    switch (answer.state) {
+    case KeyState::pending:
+        ctx->auth = Auth::pending;
+        if (query == KeyQuery::first) rc = wait_for_key(r, ctx, answer.elsewhere);
+        break;
+    case KeyState::valid:
+    case KeyState::stale:
+        ctx->auth = answer.state == KeyState::valid ? Auth::hit : Auth::stale;
+        rc = keep_identity(r, ctx, answer.identity);
+        break;
+    case KeyState::denied:
+        ctx->auth = Auth::denied;
+        break;
+    case KeyState::failed:
+        ctx->auth = Auth::error;
+        break;
     }
-    ctx->auth = answer == CacheAnswer::denied ? Auth::denied : Auth::error;
-    return NGX_OK;
+    // Last, for it may be answered at once, and then wakes who waits. It is owed to the cache in any case.
+    if (answer.ask) start_lookup(r, ctx, answer.changes);
+    return rc;
 }
 
 ngx_int_t accept_identity(ngx_http_request_t* r, RequestContext* ctx, const Identity& identity) noexcept {
     ctx->auth = Auth::miss;
-    return keep_identity(r->main, ctx, identity);
+    return keep_identity(r, ctx, identity);
 }
 
 /// nginx does this itself for the last module that refused; with "satisfy any" that may be another.
@@ -104,10 +124,11 @@ ngx_int_t access_handler(ngx_http_request_t* r) noexcept {
         ngx_int_t rc = authenticate(r, ctx);
         if (rc != NGX_OK) return rc;
     }
+    if (ctx->auth == Auth::pending) return NGX_AGAIN;
+    stop_waiting(ctx);
 
     switch (ctx->auth) {
     case Auth::pending:
-        return NGX_AGAIN;
     case Auth::error:
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     case Auth::denied:

@@ -133,6 +133,27 @@ char* set_lookup(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     return failed;
 }
 
+char* set_route(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
+    auto* lcf = static_cast<LocationConf*>(conf);
+    if (lcf->route_name.data != nullptr) return const_cast<char*>("is duplicate");
+
+    lcf->route_name = *raw_argument(cf, 1);
+    if (lcf->route_name.len >= 1 && lcf->route_name.len <= route_name_max) return NGX_CONF_OK;
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"npcchat_route\" needs a name of 1 to %uz bytes, as \"chat\", not \"%V\"",
+                       route_name_max, &lcf->route_name);
+    return failed;
+}
+
+char* set_metrics(ngx_conf_t* cf, ngx_command_t*, void*) noexcept {
+    auto* clcf =
+        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    clcf->handler = metrics_handler;
+    static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_npcchat_module))->metrics_shown =
+        true;
+    return NGX_CONF_OK;
+}
+
 char* set_error_page(ngx_conf_t* cf, ngx_command_t*, void* conf) noexcept {
     auto* lcf = static_cast<LocationConf*>(conf);
     auto* clcf =

@@ -34,13 +34,16 @@ void change_keys(ngx_http_request_t* r, std::string_view list, KeyChange change)
 
 ngx_int_t header_filter(ngx_http_request_t* r) noexcept {
     if (r != r->main || !server_conf(r)->used) return next_header_filter(r);
-    const RequestContext* ctx = find_context(r);
-    if (ctx == nullptr || !ctx->active) return next_header_filter(r);
+    RequestContext* ctx = find_context(r);
+    if (ctx == nullptr) return next_header_filter(r);
+    note_first_byte(r, ctx);
+    if (!ctx->active) return next_header_filter(r);
 
-    for_each_header(r->headers_out.headers, [r](ngx_table_elt_t& header) {
+    for_each_header(r->headers_out.headers, [r, ctx](ngx_table_elt_t& header) {
         if (header.hash == 0 || !is_reserved_header(header)) return true;
         if (has_name(header, protocol::revoke_header)) change_keys(r, view(header.value), key_cache_revoke);
         if (has_name(header, protocol::forget_header)) change_keys(r, view(header.value), key_cache_forget);
+        if (has_name(header, protocol::log_header)) ctx->log_fields = header.value;
         header.hash = 0;
         return true;
     });

@@ -1,8 +1,6 @@
 #include "headers.hpp"
 
 #include "authorization.hpp"
-#include "counters.hpp"
-
 namespace npcchat {
 
 namespace {
@@ -32,9 +30,9 @@ ngx_int_t push_user(ngx_http_request_t* r, const Identity& identity) noexcept {
 
 ngx_int_t push_edge_report(ngx_http_request_t* r) noexcept {
     const MainConf* mcf = main_conf(r);
-    u_char* value = pool_array<u_char>(r->pool, counters_text_max);
+    u_char* value = pool_array<u_char>(r->pool, totals_text_max);
     if (value == nullptr) return NGX_ERROR;
-    u_char* end = write_counters(key_zone_counters(*key_zone(mcf)), value);
+    u_char* end = write_totals(*mcf->metrics->shared, value);
     *end = '\0';
     return push_header(r->headers_in.headers, header::edge, {static_cast<std::size_t>(end - value), value});
 }
@@ -43,6 +41,17 @@ ngx_int_t replace_request_id(ngx_http_request_t* r, const RequestContext* ctx) n
     if (!ctx->own_request_id) return NGX_OK;
     if (remove_headers(r->headers_in.headers, is_request_id_header) != NGX_OK) return NGX_ERROR;
     return push_header(r->headers_in.headers, header::request_id, ctx->request_id);
+}
+
+bool is_trace_header(const ngx_table_elt_t& header) noexcept {
+    return has_name(header, traceparent_header) || has_name(header, tracestate_header);
+}
+
+/// Where the client's trace cannot be gone on with, its state means nothing.
+ngx_int_t replace_trace(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
+    if (!ctx->own_traceparent) return NGX_OK;
+    if (remove_headers(r->headers_in.headers, is_trace_header) != NGX_OK) return NGX_ERROR;
+    return push_header(r->headers_in.headers, header::traceparent, ctx->traceparent);
 }
 
 } // namespace
@@ -133,7 +142,7 @@ ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexce
     }
 
     ctx->headers_set = true;
-    if (replace_request_id(r, ctx) != NGX_OK ||
+    if (replace_request_id(r, ctx) != NGX_OK || replace_trace(r, ctx) != NGX_OK ||
         push_header(list, header::secret, main_conf(r)->secret) != NGX_OK ||
         push_header(list, header::address, r->connection->addr_text) != NGX_OK) {
         return NGX_ERROR;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "module.hpp"
+#include "traceparent.hpp"
 
 namespace npcchat {
 
@@ -36,6 +37,7 @@ inline constexpr HeaderName path_user{protocol::path_user_header};
 inline constexpr HeaderName edge{protocol::edge_header};
 inline constexpr HeaderName key{protocol::key_header};
 inline constexpr HeaderName request_id{protocol::request_id_header};
+inline constexpr HeaderName traceparent{traceparent_header};
 } // namespace header
 
 /// Begins with `X-Npcchat-`, in any case.

@@ -1,77 +1,27 @@
 #include "key_cache.hpp"
 
-#include <openssl/crypto.h>
+#include "key_table.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
 
 namespace npcchat {
 
 namespace {
 
-enum class Kind : u_char { valid, denied, revoked };
-
-/// All that the zone allocates per key has this size, so that whatever one key gives up is of use to another:
-/// a zone of 128 MB holds a million keys.
-constexpr std::size_t cell_size = 128;
-
-/// More of an identity's text, where an entry has no room for it.
-struct TextCell {
-    TextCell* next;
-    char text[cell_size - sizeof(TextCell*)];
-};
-
-/// Times are whole seconds of nginx's monotonic clock. `node.key` has the digest's first bytes, `node.data`
-/// the Kind.
-struct KeyEntry {
-    ngx_rbtree_node_t node;
-    ngx_queue_t queue;
-    u_char digest_rest[sizeof(Digest) - sizeof(ngx_rbtree_key_t)];
-    union {
-        std::int64_t id;          ///< valid
-        std::uint64_t revocation; ///< revoked: its number
-    };
-    std::uint32_t fresh_until;
-    std::uint32_t dies_at;  ///< the key itself; 0: no end is known
-    std::uint32_t retry_at; ///< after a failed lookup: when the next one is due
-    std::uint16_t name_size;
-    std::uint16_t plan_size : 15;
-    std::uint16_t admin : 1;
-    union {
-        char text[24]; ///< name and plan
-        TextCell* more;
-    };
-
-    Kind kind() const noexcept { return static_cast<Kind>(node.data); }
-    std::size_t text_size() const noexcept { return std::size_t{name_size} + plan_size; }
-    bool has_cells() const noexcept { return kind() == Kind::valid && text_size() > sizeof(text); }
-};
-
-static_assert(sizeof(KeyEntry) == cell_size && sizeof(TextCell) == cell_size);
-
-} // namespace
-
-struct KeyShared {
-    ngx_rbtree_t tree;
-    ngx_rbtree_node_t sentinel;
-    /// Least recently used last. Denied and revoked keys have a queue of their own: only there room is made
-    /// for them.
-    ngx_queue_t valid;
-    ngx_queue_t denied;
-    std::uint64_t revocations;
-    /// Revocations up to this one may have been dropped: what was looked up before them is not stored.
-    std::uint64_t forgotten;
-    Counters counters;
-};
-
-namespace {
-
 /// How long a revocation outlives lookups that were under way, at least.
 constexpr std::uint32_t revoked_seconds = 60;
+/// After a failed lookup of a known key: how long until the next one, and how long the failure counts as a
+/// sign that the sidecar is away. The next one has to fail within that, which takes three seconds at most.
 constexpr std::uint32_t retry_seconds = 1;
+constexpr std::uint32_t away_seconds = 6;
+/// A lookup that takes longer is taken over by another request.
+constexpr std::uint32_t lookup_seconds = 5;
 
 class ZoneLock {
   public:
-    explicit ZoneLock(ngx_slab_pool_t* pool) noexcept : pool_(pool) { ngx_shmtx_lock(&pool_->mutex); }
+    explicit ZoneLock(const KeyZone& zone) noexcept : pool_(zone.pool) { ngx_shmtx_lock(&pool_->mutex); }
     ~ZoneLock() { ngx_shmtx_unlock(&pool_->mutex); }
     ZoneLock(const ZoneLock&) = delete;
     ZoneLock& operator=(const ZoneLock&) = delete;
@@ -81,183 +31,85 @@ class ZoneLock {
 };
 
 std::uint32_t now_seconds() noexcept {
-    return static_cast<std::uint32_t>(ngx_current_msec / 1000);
+    // Never 0, which stands for "never".
+    return static_cast<std::uint32_t>(ngx_current_msec / 1000) + 1;
 }
 
-ngx_rbtree_key_t tree_key(const Digest& digest) noexcept {
-    ngx_rbtree_key_t key;
-    std::memcpy(&key, digest.data(), sizeof(key));
-    return key;
+/// Whether a worker that was asking is gone. What it was killed over is not waited for.
+bool is_gone(std::uint32_t pid) noexcept {
+    return pid != static_cast<std::uint32_t>(ngx_pid) && kill(static_cast<pid_t>(pid), 0) == -1 &&
+           errno == ESRCH;
 }
 
-KeyEntry* entry_of(ngx_rbtree_node_t* node) noexcept {
-    return reinterpret_cast<KeyEntry*>(node);
+bool is_asked(const KeyEntry& entry, std::uint32_t now) noexcept {
+    return entry.asked_until > now;
 }
 
-/// The order of digests that share their first bytes.
-int compare_rest(const KeyEntry& entry, const u_char* rest) noexcept {
-    return std::memcmp(rest, entry.digest_rest, sizeof(entry.digest_rest));
+bool has_failed_since(const KeyEntry& entry, std::uint32_t now, std::uint32_t seconds) noexcept {
+    return entry.failed_at != 0 && now - entry.failed_at < seconds;
 }
 
-extern "C" void insert_entry(ngx_rbtree_node_t* parent, ngx_rbtree_node_t* node,
-                             ngx_rbtree_node_t* sentinel) {
-    ngx_rbtree_node_t** link;
-    for (;; parent = *link) {
-        bool left = node->key != parent->key
-                        ? node->key < parent->key
-                        : compare_rest(*entry_of(parent), entry_of(node)->digest_rest) < 0;
-        link = left ? &parent->left : &parent->right;
-        if (*link == sentinel) break;
+void begin_asking(KeyEntry* entry, std::uint32_t now, KeyAnswer& answer) noexcept {
+    answer.ask = true;
+    if (entry == nullptr) return;
+    entry->asked_until = now + lookup_seconds;
+    entry->asked_by = static_cast<std::uint32_t>(ngx_pid);
+}
+
+/// Nothing is known that holds: the lookup that is under way will tell, or one of the caller's. `entry` may
+/// be null, where there was no room for one.
+void ask_or_wait(KeyEntry* entry, KeyQuery query, std::uint32_t now, KeyAnswer& answer) noexcept {
+    answer.state = KeyState::pending;
+    if (query == KeyQuery::refused) {
+        answer.state = KeyState::failed;
+        return;
     }
-    *link = node;
-    node->parent = parent;
-    node->left = sentinel;
-    node->right = sentinel;
-    ngx_rbt_red(node);
-}
-
-/// What tells one digest from another is compared in constant time, once the first bytes agree.
-KeyEntry* find(KeyShared& shared, const Digest& digest) noexcept {
-    ngx_rbtree_key_t key = tree_key(digest);
-    const u_char* rest = digest.data() + sizeof(key);
-    ngx_rbtree_node_t* node = shared.tree.root;
-
-    while (node != shared.tree.sentinel) {
-        bool left = key < node->key;
-        if (key == node->key) {
-            KeyEntry* entry = entry_of(node);
-            if (CRYPTO_memcmp(entry->digest_rest, rest, sizeof(entry->digest_rest)) == 0) return entry;
-            left = compare_rest(*entry, rest) < 0;
+    if (entry != nullptr && is_asked(*entry, now)) {
+        bool waited = query == KeyQuery::again;
+        if (!waited || !is_gone(entry->asked_by)) {
+            answer.elsewhere = entry->asked_by != static_cast<std::uint32_t>(ngx_pid);
+            return;
         }
-        node = left ? node->left : node->right;
+    } else if (entry != nullptr && query == KeyQuery::again &&
+               has_failed_since(*entry, now, retry_seconds + 1)) {
+        answer.state = KeyState::failed;
+        return;
     }
-    return nullptr;
+    begin_asking(entry, now, answer);
 }
 
-void free_cells(KeyZone& zone, KeyEntry& entry) noexcept {
-    if (!entry.has_cells()) return;
-    for (TextCell* cell = entry.more; cell != nullptr;) {
-        TextCell* next = cell->next;
-        ngx_slab_free_locked(zone.pool, cell);
-        cell = next;
+/// The last quarter of `valid`, at least a second of it; nothing where there are no quarters.
+bool is_due(const KeyZone& zone, const KeyEntry& entry, std::uint32_t now) noexcept {
+    if (entry.dies_at != 0 && entry.dies_at <= entry.fresh_until) return false;
+    return entry.fresh_until - now <= (zone.valid + 2) / 4;
+}
+
+void judge_valid(const KeyZone& zone, KeyEntry& entry, KeyQuery query, std::uint32_t now,
+                 KeyAnswer& answer) noexcept {
+    bool dead = entry.dies_at != 0 && now >= entry.dies_at;
+    bool fresh = !dead && now < entry.fresh_until;
+    bool usable = !dead && (fresh || now - entry.fresh_until < zone.stale);
+    if (!fresh && !(usable && has_failed_since(entry, now, away_seconds))) {
+        ask_or_wait(&entry, query, now, answer);
+        return;
     }
-    entry.name_size = 0;
-    entry.plan_size = 0;
-}
-
-void drop(KeyZone& zone, KeyEntry& entry) noexcept {
-    KeyShared& shared = *zone.shared;
-    if (entry.kind() == Kind::revoked) shared.forgotten = std::max(shared.forgotten, entry.revocation);
-    free_cells(zone, entry);
-    ngx_queue_remove(&entry.queue);
-    ngx_rbtree_delete(&shared.tree, &entry.node);
-    ngx_slab_free_locked(zone.pool, &entry);
-}
-
-KeyEntry* oldest(ngx_queue_t& queue, const KeyEntry* keep) noexcept {
-    if (ngx_queue_empty(&queue)) return nullptr;
-    KeyEntry* entry = ngx_queue_data(ngx_queue_last(&queue), KeyEntry, queue);
-    return entry == keep ? nullptr : entry;
-}
-
-/// A cell; where the zone is full, that of a denied key, or else, for a valid one, that of the valid key that
-/// was not used for the longest time. `keep` is spared.
-void* allocate(KeyZone& zone, Kind kind, const KeyEntry* keep) noexcept {
-    for (;;) {
-        if (void* cell = ngx_slab_alloc_locked(zone.pool, cell_size)) return cell;
-
-        KeyEntry* victim = oldest(zone.shared->denied, keep);
-        if (victim == nullptr && kind == Kind::valid) victim = oldest(zone.shared->valid, keep);
-        if (victim == nullptr) return nullptr;
-        drop(zone, *victim);
+    answer.state = fresh ? KeyState::valid : KeyState::stale;
+    bool due = !fresh || is_due(zone, entry, now);
+    if (due && query != KeyQuery::refused && !is_asked(entry, now) &&
+        !has_failed_since(entry, now, retry_seconds)) {
+        begin_asking(&entry, now, answer);
     }
 }
 
-/// The entry of a digest, new where there is none, at the head of the queue of its kind and without text.
-KeyEntry* claim(KeyZone& zone, const Digest& digest, Kind kind) noexcept {
-    KeyShared& shared = *zone.shared;
-    KeyEntry* entry = find(shared, digest);
-
-    if (entry != nullptr) {
-        free_cells(zone, *entry);
-        ngx_queue_remove(&entry->queue);
-    } else {
-        entry = static_cast<KeyEntry*>(allocate(zone, kind, nullptr));
-        if (entry == nullptr) return nullptr;
-        entry->node.key = tree_key(digest);
-        std::memcpy(entry->digest_rest, digest.data() + sizeof(ngx_rbtree_key_t), sizeof(entry->digest_rest));
-        ngx_rbtree_insert(&shared.tree, &entry->node);
+/// What is past its time goes a little at a time, so that a zone shows what it really holds.
+void expire(KeyTable& table, const KeyZone& zone, bool valid, std::uint32_t now) noexcept {
+    for (int dropped = 0; dropped < 2; ++dropped) {
+        KeyEntry* entry = table.oldest(valid);
+        if (entry == nullptr || is_asked(*entry, now)) return;
+        std::uint32_t end = entry->is_valid() ? entry->fresh_until + zone.stale : entry->fresh_until;
+        if (now < end) return;
+        table.drop(*entry);
     }
-
-    entry->node.data = static_cast<u_char>(kind);
-    entry->dies_at = 0;
-    entry->retry_at = 0;
-    entry->name_size = 0;
-    entry->plan_size = 0;
-    ngx_queue_insert_head(kind == Kind::valid ? &shared.valid : &shared.denied, &entry->queue);
-    return entry;
-}
-
-/// False where there is no memory; the entry is without text then.
-bool store_text(KeyZone& zone, KeyEntry& entry, std::string_view name, std::string_view plan) noexcept {
-    char text[identity_text_max];
-    std::size_t size = name.size() + plan.size();
-    std::copy(plan.begin(), plan.end(), std::copy(name.begin(), name.end(), text));
-
-    if (size <= sizeof(entry.text)) {
-        std::memcpy(entry.text, text, size);
-    } else {
-        TextCell* first = nullptr;
-        TextCell** link = &first;
-        for (std::size_t at = 0; at < size; at += sizeof(TextCell::text)) {
-            auto* cell = static_cast<TextCell*>(allocate(zone, Kind::valid, &entry));
-            *link = cell;
-            if (cell == nullptr) {
-                while (first != nullptr) {
-                    TextCell* next = first->next;
-                    ngx_slab_free_locked(zone.pool, first);
-                    first = next;
-                }
-                return false;
-            }
-            cell->next = nullptr;
-            link = &cell->next;
-            std::memcpy(cell->text, text + at, std::min(sizeof(TextCell::text), size - at));
-        }
-        entry.more = first;
-    }
-    entry.name_size = static_cast<std::uint16_t>(name.size());
-    entry.plan_size = static_cast<std::uint16_t>(plan.size() & 0x7FFF);
-    return true;
-}
-
-void load(const KeyEntry& entry, CachedIdentity& out) noexcept {
-    std::size_t size = entry.text_size();
-    if (!entry.has_cells()) {
-        std::memcpy(out.text, entry.text, size);
-    } else {
-        std::size_t at = 0;
-        for (const TextCell* cell = entry.more; cell != nullptr && at < size; cell = cell->next) {
-            std::size_t part = std::min(sizeof(cell->text), size - at);
-            std::memcpy(out.text + at, cell->text, part);
-            at += part;
-        }
-    }
-    out.identity = {entry.id,
-                    entry.admin ? Role::admin : Role::user,
-                    {out.text, entry.name_size},
-                    {out.text + entry.name_size, entry.plan_size}};
-}
-
-CacheAnswer judge(const KeyZone& zone, KeyEntry& entry, bool failed) noexcept {
-    std::uint32_t now = now_seconds();
-    if (entry.kind() != Kind::valid) return now < entry.fresh_until ? CacheAnswer::denied : CacheAnswer::miss;
-
-    if (entry.dies_at != 0 && now >= entry.dies_at) return CacheAnswer::miss;
-    if (now < entry.fresh_until) return CacheAnswer::valid;
-    if (now - entry.fresh_until >= zone.stale) return CacheAnswer::miss;
-    if (failed) entry.retry_at = now + retry_seconds;
-    return now < entry.retry_at ? CacheAnswer::stale : CacheAnswer::miss;
 }
 
 } // namespace
@@ -270,62 +122,62 @@ ngx_int_t key_zone_init(ngx_shm_zone_t* shm_zone, void* old) noexcept {
         zone->pool = static_cast<KeyZone*>(old)->pool;
         return NGX_OK;
     }
-
     zone->pool = reinterpret_cast<ngx_slab_pool_t*>(shm_zone->shm.addr);
-    if (shm_zone->shm.exists) {
-        zone->shared = static_cast<KeyShared*>(zone->pool->data);
-        return NGX_OK;
-    }
+    if (!shm_zone->shm.exists) zone->pool->data = KeyTable::create(zone->pool);
+    zone->shared = static_cast<KeyShared*>(zone->pool->data);
+    if (zone->shared != nullptr) return NGX_OK;
 
-    auto* shared = static_cast<KeyShared*>(ngx_slab_calloc(zone->pool, sizeof(KeyShared)));
-    if (shared == nullptr) return NGX_ERROR;
-    zone->pool->data = shared;
-    zone->shared = shared;
-    ngx_rbtree_init(&shared->tree, &shared->sentinel, insert_entry);
-    ngx_queue_init(&shared->valid);
-    ngx_queue_init(&shared->denied);
-
-    // A full zone is a cache's normal state, not an event for the log.
-    zone->pool->log_nomem = 0;
-    return NGX_OK;
+    ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
+                  "key cache zone \"%V\" cannot be set up: make it larger", &shm_zone->shm.name);
+    return NGX_ERROR;
 }
 
-CacheAnswer key_cache_get(KeyZone& zone, const Digest& digest, bool failed, CachedIdentity& out) noexcept {
-    ZoneLock lock(zone.pool);
-    KeyEntry* entry = find(*zone.shared, digest);
-    if (entry == nullptr) return CacheAnswer::miss;
+void key_cache_get(KeyZone& zone, const Digest& digest, KeyQuery query, KeyAnswer& answer) noexcept {
+    std::uint32_t now = now_seconds();
+    answer.ask = false;
+    answer.elsewhere = false;
 
-    CacheAnswer answer = judge(zone, *entry, failed);
-    if (answer == CacheAnswer::miss) return answer;
-
-    ngx_queue_t* queue = answer == CacheAnswer::denied ? &zone.shared->denied : &zone.shared->valid;
-    if (ngx_queue_head(queue) != &entry->queue) {
-        ngx_queue_remove(&entry->queue);
-        ngx_queue_insert_head(queue, &entry->queue);
+    ZoneLock lock(zone);
+    KeyTable table(zone.pool, zone.shared);
+    answer.changes = zone.shared->changes;
+    KeyEntry* entry = table.find(digest);
+    if (entry == nullptr && query != KeyQuery::refused) {
+        expire(table, zone, false, now);
+        entry = table.claim(digest, Kind::asked);
     }
-    if (answer != CacheAnswer::denied) load(*entry, out);
-    return answer;
-}
-
-std::uint64_t key_cache_revocations(KeyZone& zone) noexcept {
-    ZoneLock lock(zone.pool);
-    return zone.shared->revocations;
+    if (entry == nullptr) {
+        ask_or_wait(nullptr, query, now, answer);
+        return;
+    }
+    table.touch(*entry);
+    if (entry->is_valid()) {
+        judge_valid(zone, *entry, query, now, answer);
+        if (answer.state == KeyState::valid || answer.state == KeyState::stale)
+            table.load(*entry, answer.text, answer.identity);
+    } else if (entry->kind != Kind::asked && now < entry->fresh_until) {
+        answer.state = KeyState::denied;
+    } else {
+        ask_or_wait(entry, query, now, answer);
+    }
 }
 
 bool key_cache_put(KeyZone& zone, const Digest& digest, const Identity& identity,
-                   std::optional<std::uint32_t> lifetime, std::uint64_t started) noexcept {
-    ZoneLock lock(zone.pool);
-    KeyEntry* entry = find(*zone.shared, digest);
-    if (entry != nullptr && entry->kind() == Kind::revoked && entry->revocation > started) return false;
-    if (zone.shared->forgotten > started) return true;
+                   std::optional<std::uint32_t> lifetime, std::uint64_t changes) noexcept {
+    std::uint32_t now = now_seconds();
+    ZoneLock lock(zone);
+    KeyTable table(zone.pool, zone.shared);
+    const KeyEntry* known = table.find(digest);
+    if (known != nullptr && !known->is_valid() && known->change > changes)
+        return known->kind != Kind::revoked;
+    if (zone.shared->forgotten > changes) return true;
 
-    entry = claim(zone, digest, Kind::valid);
+    expire(table, zone, true, now);
+    KeyEntry* entry = table.claim(digest, Kind::valid);
     if (entry == nullptr) return true;
-    if (!store_text(zone, *entry, identity.name, identity.plan)) {
-        drop(zone, *entry);
+    if (!table.set_text(*entry, identity.name, identity.plan)) {
+        table.drop(*entry);
         return true;
     }
-    std::uint32_t now = now_seconds();
     entry->id = identity.id;
     entry->admin = identity.role == Role::admin;
     entry->fresh_until = now + (lifetime ? std::min(zone.valid, *lifetime) : zone.valid);
@@ -334,36 +186,52 @@ bool key_cache_put(KeyZone& zone, const Digest& digest, const Identity& identity
 }
 
 void key_cache_deny(KeyZone& zone, const Digest& digest) noexcept {
-    ZoneLock lock(zone.pool);
-    KeyEntry* entry = find(*zone.shared, digest);
+    std::uint32_t now = now_seconds();
+    ZoneLock lock(zone);
+    KeyTable table(zone.pool, zone.shared);
+    const KeyEntry* known = table.find(digest);
     // A revocation stays one: lookups that began before it may still be under way.
-    if (entry != nullptr && entry->kind() == Kind::revoked && now_seconds() < entry->fresh_until) return;
+    if (known != nullptr && known->kind == Kind::revoked && now < known->fresh_until) return;
 
-    entry = claim(zone, digest, Kind::denied);
-    if (entry != nullptr) entry->fresh_until = now_seconds() + zone.invalid;
+    KeyEntry* entry = table.claim(digest, Kind::denied);
+    if (entry != nullptr) entry->fresh_until = now + zone.invalid;
+}
+
+void key_cache_fail(KeyZone& zone, const Digest& digest) noexcept {
+    ZoneLock lock(zone);
+    KeyEntry* entry = KeyTable(zone.pool, zone.shared).find(digest);
+    if (entry == nullptr) return;
+    entry->failed_at = now_seconds();
+    if (entry->asked_by == static_cast<std::uint32_t>(ngx_pid)) entry->asked_until = 0;
 }
 
 void key_cache_revoke(KeyZone& zone, const Digest& digest) noexcept {
-    ZoneLock lock(zone.pool);
-    std::uint64_t number = ++zone.shared->revocations;
-
-    KeyEntry* entry = claim(zone, digest, Kind::revoked);
+    ZoneLock lock(zone);
+    std::uint64_t number = ++zone.shared->changes;
+    KeyEntry* entry = KeyTable(zone.pool, zone.shared).claim(digest, Kind::revoked);
     if (entry == nullptr) {
         zone.shared->forgotten = number;
         return;
     }
-    entry->revocation = number;
+    entry->change = number;
     entry->fresh_until = now_seconds() + std::max(zone.invalid, revoked_seconds);
 }
 
 void key_cache_forget(KeyZone& zone, const Digest& digest) noexcept {
-    ZoneLock lock(zone.pool);
-    KeyEntry* entry = find(*zone.shared, digest);
-    if (entry != nullptr && entry->kind() == Kind::valid) drop(zone, *entry);
+    std::uint32_t now = now_seconds();
+    ZoneLock lock(zone);
+    KeyTable table(zone.pool, zone.shared);
+    const KeyEntry* known = table.find(digest);
+    if (known == nullptr || known->kind == Kind::revoked) return;
+
+    std::uint64_t number = ++zone.shared->changes;
+    KeyEntry* entry = table.claim(digest, Kind::asked);
+    entry->change = number;
+    entry->fresh_until = now + revoked_seconds;
 }
 
-Counters& key_zone_counters(KeyZone& zone) noexcept {
-    return zone.shared->counters;
+KeyCounts key_cache_counts(const KeyZone& zone) noexcept {
+    return {zone.shared->valid_count, zone.shared->other_count};
 }
 
 } // namespace npcchat

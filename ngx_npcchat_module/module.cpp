@@ -78,13 +78,18 @@ ngx_command_t commands[] = {
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, limit_dry_run), nullptr},
     {ngx_string("npcchat_edge_report"), anywhere | NGX_CONF_FLAG, ngx_conf_set_flag_slot,
      NGX_HTTP_LOC_CONF_OFFSET, offsetof(LocationConf, edge_report), nullptr},
+    {ngx_string("npcchat_route"), anywhere | NGX_CONF_TAKE1, set_route, NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
+    {ngx_string("npcchat_metrics"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_metrics,
+     NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     {ngx_string("npcchat_error_page"), NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_error_page,
      NGX_HTTP_LOC_CONF_OFFSET, 0, nullptr},
     ngx_null_command,
 };
 
 void* create_main_conf(ngx_conf_t* cf) noexcept {
-    return ngx_pcalloc(cf->pool, sizeof(MainConf));
+    auto* conf = static_cast<MainConf*>(ngx_pcalloc(cf->pool, sizeof(MainConf)));
+    if (conf != nullptr) conf->metrics = create_metrics(cf);
+    return conf != nullptr && conf->metrics != nullptr ? conf : nullptr;
 }
 
 void* create_srv_conf(ngx_conf_t* cf) noexcept {
@@ -104,8 +109,6 @@ void* create_loc_conf(ngx_conf_t* cf) noexcept {
 /// What a location that is not off cannot do without; null where nothing is missing.
 const char* missing(const MainConf& mcf, const LocationConf& conf) noexcept {
     if (mcf.secret.data == nullptr) return "add \"npcchat_secret_file PATH;\" to \"http\"";
-    if (conf.edge_report && mcf.keys == nullptr)
-        return "add \"npcchat_key_cache zone=NAME:SIZE;\" to \"http\"";
     if (conf.mode == mode_open) return nullptr;
     if (mcf.keys == nullptr) return "add \"npcchat_key_cache zone=NAME:SIZE;\" to \"http\"";
     if (conf.lookup.len == 0)
@@ -127,6 +130,16 @@ char* check_conf(ngx_conf_t* cf, const LocationConf& conf) noexcept {
     return check_limits_conf(cf, conf);
 }
 
+/// Locations that have nothing to do with us, and no name of ours, are counted together.
+ngx_int_t route_of(ngx_conf_t* cf, const LocationConf& conf) noexcept {
+    auto* mcf = static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_npcchat_module));
+    auto* clcf =
+        static_cast<ngx_http_core_loc_conf_t*>(ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    std::string_view name = view(conf.route_name);
+    if (conf.route_name.data == nullptr && conf.mode != mode_off) name = view(clcf->name);
+    return add_route(*mcf->metrics, name.empty() ? std::string_view("other") : name);
+}
+
 char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     const auto* prev = static_cast<LocationConf*>(parent);
     auto* conf = static_cast<LocationConf*>(child);
@@ -136,7 +149,10 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     ngx_conf_merge_str_value(conf->lookup, prev->lookup, "");
     ngx_conf_merge_value(conf->edge_report, prev->edge_report, 0);
     merge_limits(*prev, *conf);
+    if (conf->route_name.data == nullptr) conf->route_name = prev->route_name;
 
+    conf->route = route_of(cf, *conf);
+    if (conf->route == NGX_ERROR) return static_cast<char*>(NGX_CONF_ERROR);
     if (conf->mode == mode_off) return NGX_CONF_OK;
     static_cast<ServerConf*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_npcchat_module))->used = true;
     return check_conf(cf, *conf);
@@ -161,10 +177,13 @@ ngx_int_t init_module(ngx_conf_t* cf) noexcept {
         void* conf = servers[i]->ctx->srv_conf[ngx_http_npcchat_module.ctx_index];
         used = used || static_cast<ServerConf*>(conf)->used;
     }
+    auto* mcf = static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_npcchat_module));
+    if ((used || mcf->metrics_shown) && add_metrics_zone(cf, *mcf->metrics) != NGX_OK) return NGX_ERROR;
     if (!used) return NGX_OK;
 
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, post_read_handler) != NGX_OK ||
         add_handler(cf, NGX_HTTP_REWRITE_PHASE, rewrite_handler) != NGX_OK ||
+        add_handler(cf, NGX_HTTP_PREACCESS_PHASE, preaccess_handler) != NGX_OK ||
         add_handler(cf, NGX_HTTP_ACCESS_PHASE, access_handler) != NGX_OK ||
         add_handler(cf, NGX_HTTP_PRECONTENT_PHASE, precontent_handler) != NGX_OK) {
         return NGX_ERROR;

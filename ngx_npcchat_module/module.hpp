@@ -5,6 +5,7 @@
 #include "identity.hpp"
 #include "key_cache.hpp"
 #include "limit.hpp"
+#include "metrics.hpp"
 #include "ngx.hpp"
 
 extern "C" {
@@ -25,6 +26,8 @@ enum Mode : ngx_uint_t {
 struct MainConf {
     ngx_shm_zone_t* keys; ///< its data is a KeyZone; null: not configured
     ngx_str_t secret;     ///< of X-Npcchat-Secret; `data` null: not configured
+    MetricsZone* metrics;
+    bool metrics_shown; ///< by `npcchat_metrics`
 };
 
 struct ServerConf {
@@ -37,6 +40,8 @@ struct LocationConf {
     ngx_uint_t role;  ///< Role
     ngx_str_t lookup; ///< URI of the internal location that asks the sidecar for a key
     ngx_flag_t edge_report;
+    ngx_str_t route_name; ///< of `npcchat_route`; `data` null: the location's own
+    ngx_int_t route;      ///< number of the route that requests are counted under
 
     ngx_array_t* limits; ///< of LimitConf; null: none
     ConcurrencyConf concurrency;
@@ -77,22 +82,29 @@ struct RawTarget {
     const u_char* masked; ///< of the URI in its place, to tell whether it was rewritten since
 };
 
+struct Waiter;
+
 /// What is known of a main request. It hangs on the request's pool, for internal redirects clear modules'
 /// contexts.
 struct RequestContext {
     ngx_str_t path;          ///< as the client asked for it, without keys, fit for a log; empty: not known
     ngx_str_t authorization; ///< as the client sent it, where it is one of our forms
     ngx_str_t request_id;
-    ngx_str_t path_user; ///< value of X-Npcchat-Path-User; empty: none
-    RawTarget* raw;      ///< null: nothing was masked
+    ngx_str_t traceparent;
+    ngx_str_t path_user;  ///< value of X-Npcchat-Path-User; empty: none
+    ngx_str_t log_fields; ///< value of X-Npcchat-Log in the sidecar's answer; empty: none
+    RawTarget* raw;       ///< null: nothing was masked
     Digest digest;
     Identity identity;
-    std::uint64_t lookup_started;       ///< number of revocations when the lookup began
+    Waiter* waiter;               ///< while it waits for a lookup
+    std::int64_t first_byte = -1; ///< milliseconds until the answer's header was sent; -1: it was not
+    ngx_int_t route = -1;         ///< as LocationConf's, of the first location; -1: none was found
     const RateLimitHeaders* rate_limit; ///< null: the answer has none
     Auth auth;
     Limit limit;
     bool canonical;      ///< the path has one reading only
     bool own_request_id; ///< the client's is absent or unusable
+    bool own_traceparent;
     bool active;         ///< has been in a location that is not off
     bool headers_set;    ///< our headers are among those of the request
     bool challenged;     ///< our WWW-Authenticate is among those of the answer
@@ -128,6 +140,8 @@ char* set_key_cache(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_secret_file(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_lookup(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_error_page(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_route(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
+char* set_metrics(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 
 // limit_directives.cpp
 char* set_limit_zone(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
@@ -138,17 +152,32 @@ void merge_limits(const LocationConf& parent, LocationConf& conf) noexcept;
 char* check_limits_conf(ngx_conf_t* cf, const LocationConf& conf) noexcept;
 
 // auth.cpp
-/// After a failed lookup: decides `ctx->auth` from what the cache still has. NGX_OK or NGX_ERROR.
-ngx_int_t use_stale(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+/// Decides `ctx->auth` by what the cache has of `ctx->digest`, and starts a lookup where one is due.
+/// `elsewhere`: it is pending, and another worker asks. NGX_OK or NGX_ERROR.
+ngx_int_t consult_cache(ngx_http_request_t* r, RequestContext* ctx, KeyQuery query, bool& elsewhere) noexcept;
 /// After a lookup that found the key's user. NGX_OK or NGX_ERROR.
 ngx_int_t accept_identity(ngx_http_request_t* r, RequestContext* ctx, const Identity& identity) noexcept;
 /// Takes our challenge out of the answer to a request that was let in all the same.
 void drop_challenge(ngx_http_request_t* r, RequestContext* ctx) noexcept;
 
 // lookup.cpp
-/// Asks the sidecar for `ctx->digest`. When it has answered, `ctx->auth` is no longer pending and nginx runs
-/// the request's phases again. NGX_AGAIN or NGX_ERROR.
-ngx_int_t start_lookup(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+/// Asks the sidecar for `ctx->digest`, as the cache has told to, and tells the cache and all who wait. The
+/// request itself need not.
+void start_lookup(ngx_http_request_t* r, const RequestContext* ctx, std::uint64_t changes) noexcept;
+
+// waiting.cpp
+/// Has a request wait until `ctx->auth` is decided; then nginx runs its phases again. `elsewhere`: another
+/// worker asks, which cannot wake this one. NGX_OK or NGX_ERROR.
+ngx_int_t wait_for_key(ngx_http_request_t* r, RequestContext* ctx, bool elsewhere) noexcept;
+/// One of this worker's requests that wait for a key, for the caller to decide: it goes on when the caller
+/// has returned to nginx's loop. Null: there is none any more.
+ngx_http_request_t* take_waiting(const Digest& digest) noexcept;
+/// The request goes on without being woken.
+void stop_waiting(RequestContext* ctx) noexcept;
+
+// metrics.cpp
+void note_first_byte(ngx_http_request_t* r, RequestContext* ctx) noexcept;
+void count_lookup(ngx_http_request_t* r, LookupResult result) noexcept;
 
 // limit.cpp
 /// NGX_DECLINED, NGX_AGAIN where the request has to wait, or the status of a refusal.
@@ -166,6 +195,9 @@ ngx_int_t set_log_path(ngx_http_request_t* r, RequestContext* ctx, ngx_str_t uri
 void set_log_handler(ngx_http_request_t* r) noexcept;
 
 // variables.cpp
+/// As logs have it, in capitals; empty: it was not looked at, or there is no such value.
+std::string_view auth_status(Auth auth) noexcept;
+std::string_view limit_status(Limit limit) noexcept;
 ngx_int_t add_variables(ngx_conf_t* cf) noexcept;
 
 // abi.cpp
@@ -175,9 +207,11 @@ bool same_layout(ngx_log_t* log) noexcept;
 // Phase and content handlers.
 ngx_int_t post_read_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t rewrite_handler(ngx_http_request_t* r) noexcept;
+ngx_int_t preaccess_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t access_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t precontent_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t error_page_handler(ngx_http_request_t* r) noexcept;
+ngx_int_t metrics_handler(ngx_http_request_t* r) noexcept;
 ngx_int_t log_phase_handler(ngx_http_request_t* r) noexcept;
 
 } // namespace npcchat

@@ -3,6 +3,7 @@
 #include "headers.hpp"
 #include "mask.hpp"
 #include "module.hpp"
+#include "traceparent.hpp"
 
 #include <openssl/rand.h>
 
@@ -17,41 +18,80 @@ extern "C" void context_cleanup(void*) {}
 
 constexpr std::size_t request_id_bytes = 16;
 
-/// 32 hexadecimal characters; random bytes are drawn for many ids at once.
-ngx_str_t make_request_id(ngx_pool_t* pool) noexcept {
+/// Random bytes are drawn for many requests at once; null where there are none.
+const unsigned char* random_bytes() noexcept {
     static unsigned char random[64 * request_id_bytes];
     static std::size_t used = sizeof(random);
 
-    u_char* text = pool_array<u_char>(pool, 2 * request_id_bytes + 1);
-    if (text == nullptr) return {0, nullptr};
     if (used == sizeof(random)) {
-        if (RAND_bytes(random, sizeof(random)) != 1) return {0, nullptr};
+        if (RAND_bytes(random, sizeof(random)) != 1) return nullptr;
         used = 0;
     }
-    u_char* end = ngx_hex_dump(text, random + used, request_id_bytes);
     used += request_id_bytes;
-    *end = '\0';
+    return random + used - request_id_bytes;
+}
+
+/// 32 hexadecimal characters.
+ngx_str_t make_request_id(ngx_pool_t* pool) noexcept {
+    u_char* text = pool_array<u_char>(pool, 2 * request_id_bytes + 1);
+    const unsigned char* random = random_bytes();
+    if (text == nullptr || random == nullptr) return {0, nullptr};
+    *ngx_hex_dump(text, const_cast<u_char*>(random), request_id_bytes) = '\0';
     return {2 * request_id_bytes, text};
 }
 
-ngx_int_t take_request_id(ngx_http_request_t* r, RequestContext* ctx) noexcept {
-    const ngx_table_elt_t* found = nullptr;
-    bool usable = true;
-    for_each_header(r->headers_in.headers, [&](ngx_table_elt_t& header) {
-        if (has_name(header, protocol::request_id_header)) {
-            usable = found == nullptr;
-            found = &header;
-        }
+/// A new trace of version 00. Its flags are 00, for nobody has recorded anything of it; its id is that of the
+/// request where that is new too, so that one text finds everything.
+ngx_str_t make_traceparent(ngx_pool_t* pool, const RequestContext* ctx) noexcept {
+    u_char* text = pool_array<u_char>(pool, traceparent_size + 1);
+    const unsigned char* random = random_bytes();
+    ngx_str_t trace_id = ctx->own_request_id ? ctx->request_id : make_request_id(pool);
+    if (text == nullptr || random == nullptr || trace_id.data == nullptr) return {0, nullptr};
+    u_char* end = ngx_sprintf(text, "00-%V-", &trace_id);
+    end = ngx_hex_dump(end, const_cast<u_char*>(random), parent_id_size / 2);
+    end = ngx_cpymem(end, "-00", 4);
+    return {traceparent_size, text};
+}
+
+/// The header of a name where there is just one.
+class SingleHeader {
+  public:
+    explicit SingleHeader(std::string_view name) noexcept : name_(name) {}
+
+    void look_at(const ngx_table_elt_t& header) noexcept {
+        if (!has_name(header, name_)) return;
+        single_ = found_ == nullptr;
+        found_ = &header;
+    }
+    const ngx_str_t* value() const noexcept {
+        return found_ != nullptr && single_ ? &found_->value : nullptr;
+    }
+
+  private:
+    std::string_view name_;
+    const ngx_table_elt_t* found_ = nullptr;
+    bool single_ = true;
+};
+
+/// What the request is known by in logs: the client's where that is usable, else new ones.
+ngx_int_t take_ids(ngx_http_request_t* r, RequestContext* ctx) noexcept {
+    SingleHeader id(protocol::request_id_header);
+    SingleHeader trace(traceparent_header);
+    for_each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+        id.look_at(header);
+        trace.look_at(header);
         return true;
     });
 
-    if (found != nullptr && usable && protocol::is_request_id(view(found->value))) {
-        ctx->request_id = found->value;
-        return NGX_OK;
-    }
-    ctx->own_request_id = true;
-    ctx->request_id = make_request_id(r->pool);
-    return ctx->request_id.data != nullptr ? NGX_OK : NGX_ERROR;
+    const ngx_str_t* given = id.value();
+    ctx->own_request_id = given == nullptr || !protocol::is_request_id(view(*given));
+    ctx->request_id = ctx->own_request_id ? make_request_id(r->pool) : *given;
+    if (ctx->request_id.data == nullptr) return NGX_ERROR;
+
+    given = trace.value();
+    ctx->own_traceparent = given == nullptr || !is_traceparent(view(*given));
+    ctx->traceparent = ctx->own_traceparent ? make_traceparent(r->pool, ctx) : *given;
+    return ctx->traceparent.data != nullptr ? NGX_OK : NGX_ERROR;
 }
 
 /// Also of a request that nginx refused before it was read to its end, and may have redirected since.
@@ -60,8 +100,7 @@ ngx_int_t init_context(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     if (headers.last == nullptr && ngx_list_init(&headers, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (remove_headers(headers, is_reserved_header) != NGX_OK || take_request_id(r, ctx) != NGX_OK)
-        return NGX_ERROR;
+    if (remove_headers(headers, is_reserved_header) != NGX_OK || take_ids(r, ctx) != NGX_OK) return NGX_ERROR;
     if (r->headers_in.authorization != nullptr &&
         parse_authorization(view(r->headers_in.authorization->value)).ours) {
         ctx->authorization = r->headers_in.authorization->value;

@@ -1,8 +1,8 @@
+#include "log_fields.hpp"
 #include "module.hpp"
+#include "traceparent.hpp"
 
 namespace npcchat {
-
-namespace {
 
 std::string_view auth_status(Auth auth) noexcept {
     switch (auth) {
@@ -46,6 +46,8 @@ std::string_view limit_status(Limit limit) noexcept {
     return {};
 }
 
+namespace {
+
 /// An empty text is "not found", which logs write as `-`.
 ngx_int_t set_value(ngx_http_variable_value_t* v, std::string_view text) noexcept {
     v->data = ngx_text(text).data;
@@ -72,6 +74,25 @@ ngx_int_t made_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uin
     return ctx != nullptr ? set_value(v, get(*ctx)) : NGX_ERROR;
 }
 
+/// A field of what the sidecar said for the log, decoded.
+template <const std::string_view& name>
+ngx_int_t log_field_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t) {
+    const RequestContext* ctx = find_context(r);
+    std::string_view field = ctx != nullptr ? log_field(view(ctx->log_fields), name) : std::string_view{};
+    if (field.find('%') == std::string_view::npos) return set_value(v, field);
+
+    char* text = pool_array<char>(r->pool, field.size());
+    if (text == nullptr) return NGX_ERROR;
+    std::size_t size = percent_decode(field, text);
+    return set_value(v, size != malformed_percent ? std::string_view(text, size) : std::string_view{});
+}
+
+ngx_int_t route_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t) {
+    const RequestContext* ctx = find_context(r);
+    if (ctx == nullptr || ctx->route < 0) return set_value(v, {});
+    return set_value(v, view(static_cast<ngx_str_t*>(main_conf(r)->metrics->names.elts)[ctx->route]));
+}
+
 ngx_int_t user_id_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t) {
     const RequestContext* ctx = find_context(r);
     if (ctx == nullptr || !ctx->known()) return set_value(v, {});
@@ -96,6 +117,12 @@ std::string_view get_limit_status(const RequestContext& ctx) {
 std::string_view get_request_id(const RequestContext& ctx) {
     return view(ctx.request_id);
 }
+std::string_view get_plan(const RequestContext& ctx) {
+    return ctx.identity.plan;
+}
+std::string_view get_trace_id(const RequestContext& ctx) {
+    return slice(view(ctx.traceparent), trace_id_begin, trace_id_size);
+}
 std::string_view get_path(const RequestContext& ctx) {
     return view(ctx.path);
 }
@@ -111,6 +138,14 @@ constexpr struct {
     {"npcchat_limit_status", known_variable<get_limit_status>},
     {"npcchat_request_id", made_variable<get_request_id>},
     {"npcchat_path", made_variable<get_path>},
+    {"npcchat_plan", known_variable<get_plan>},
+    {"npcchat_route", route_variable},
+    {"npcchat_trace_id", made_variable<get_trace_id>},
+    {"npcchat_npc", log_field_variable<protocol::log_npc>},
+    {"npcchat_chat", log_field_variable<protocol::log_chat>},
+    {"npcchat_model", log_field_variable<protocol::log_model>},
+    {"npcchat_tokens_in", log_field_variable<protocol::log_tokens_in>},
+    {"npcchat_tokens_out", log_field_variable<protocol::log_tokens_out>},
 };
 
 } // namespace

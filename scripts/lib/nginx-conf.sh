@@ -30,9 +30,12 @@ raise_descriptor_limit() {
 }
 
 write_nginx_conf() {
-    local conf=$NPC_ROOT/conf target=$STATE_DIR/run process='daemon off;' burst=0 workers_want
+    local conf=$NPC_ROOT/conf target=$STATE_DIR/run process='daemon off;' burst=0 workers_want allow='' address
+    local readers=${METRICS_ALLOW:-}
     # As root, the workers stay root: STATE_DIR may be where no other user can go.
     if ((EUID == 0)); then process+=$'\nuser root;'; fi
+    # The sidecar has checked them: it starts first.
+    for address in ${readers//,/ }; do allow+="allow $address; "; done
     if ((RATE_LIMIT > 0)); then burst=$((RATE_LIMIT - 1)); fi
     workers_want=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);$/\1/p' "$conf/nginx.conf")
     if ((descriptors > workers_want)); then descriptors=$workers_want; fi
@@ -49,7 +52,7 @@ write_nginx_conf() {
         rate=5r/m "rate=${RATE_LIMIT}r/m"
     render "$conf/npcchat-server.conf" "$target/npcchat-server.conf" \
         burst=4 "burst=$burst" 'client_max_body_size 1m;' "client_max_body_size ${MAX_BODY:-1m};" \
-        /var/log/npcchat "$plain_state/log"
+        'deny all;' "${allow}deny all;" /var/log/npcchat "$plain_state/log"
 }
 
 # Prints the sanitizers' library where the module was built with them: nginx itself was not.

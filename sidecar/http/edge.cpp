@@ -37,6 +37,32 @@ std::string edge_plan(const std::string& plan_json) {
     return text;
 }
 
+std::string log_value(const LogFields& fields) {
+    std::string text;
+    const auto add = [&text](std::string_view name, std::string_view value) {
+        if (value.empty()) return;
+        if (!text.empty()) text += ';';
+        text.append(name).append("=");
+        for (const char c : value) {
+            const bool plain = c >= 0x21 && c <= 0x7E && c != '%' && c != ';';
+            if (plain)
+                text += c;
+            else
+                fmt::format_to(std::back_inserter(text), "%{:02X}", static_cast<unsigned char>(c));
+        }
+    };
+    add(protocol::log_npc, fields.npc);
+    add(protocol::log_chat, fields.chat);
+    add(protocol::log_model, fields.model);
+    if (fields.tokens_in >= 0) add(protocol::log_tokens_in, std::to_string(fields.tokens_in));
+    if (fields.tokens_out >= 0) add(protocol::log_tokens_out, std::to_string(fields.tokens_out));
+    return text;
+}
+
+std::string log_header_line(std::string_view value) {
+    return value.empty() ? std::string() : fmt::format("{}: {}\r\n", protocol::log_header, value);
+}
+
 std::optional<EdgeCounts> parse_edge_counts(std::string_view text) {
     EdgeCounts counts;
     bool has_total = false;

@@ -24,4 +24,17 @@ struct EdgeCounts {
 };
 std::optional<EdgeCounts> parse_edge_counts(std::string_view text);
 
+// What only the sidecar knows of a request; what is empty or negative is not known.
+struct LogFields {
+    std::string_view npc = {};
+    std::string_view chat = {};
+    std::string_view model = {};
+    std::int64_t tokens_in = -1;
+    std::int64_t tokens_out = -1;
+};
+// The value of X-Npcchat-Log.
+std::string log_value(const LogFields& fields);
+// The header as it is sent, with its end of line; empty for an empty value.
+std::string log_header_line(std::string_view value);
+
 } // namespace npcchat

@@ -44,6 +44,9 @@ struct Request {
     AnswerStream* stream = nullptr;
 
     std::vector<std::string> params; // the route's, decoded, in order
+
+    // What the handler tells the edge's log, whatever the answer: X-Npcchat-Log.
+    std::string log_fields;
 };
 
 struct Response {

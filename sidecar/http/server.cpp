@@ -101,6 +101,7 @@ std::string head_of(const Response& response, const Request& request, bool keep_
         head.append("\r\nContent-Length: ").append(std::to_string(response.body.size())).append("\r\n");
     }
     head.append("X-Request-Id: ").append(request.request_id).append("\r\n");
+    head += log_header_line(request.log_fields);
     for (const auto& [name, value] : response.headers) {
         head.append(name).append(": ").append(value).append("\r\n");
     }

@@ -1,6 +1,7 @@
 // Talking: to an NPC, to the plain assistant, and ending a session.
 #include "account/names.hpp"
 #include "chat/turn.hpp"
+#include "http/edge.hpp"
 #include "routes/body.hpp"
 #include "routes/events.hpp"
 #include "routes/routes.hpp"
@@ -80,12 +81,16 @@ class DeltaEvents : public EventDeltas {
 
 Task<Result<Response>> answer_chat(Services& services, Request& request, ChatRequest chat) {
     DeltaEvents deltas(*request.stream);
+    const std::string npc_id = chat.turn.npc_id;
+    request.log_fields = log_value({.npc = npc_id, .chat = chat.turn.chat_id, .model = chat.turn.model});
     if (chat.streamed) {
-        request.stream->announce();
+        request.stream->announce(log_header_line(request.log_fields));
         chat.turn.deltas = &deltas;
     }
     const auto answer = co_await take_turn(services, std::move(chat.turn));
     if (!answer) co_return std::unexpected(answer.error());
+    request.log_fields = log_value({npc_id, answer->chat_id, answer->model, answer->usage.prompt_tokens,
+                                    answer->usage.completion_tokens});
     std::string body = answer_json(*answer);
     if (!chat.streamed) co_return json_response(std::move(body));
     co_return event_response("data: " + body + "\n\n");
@@ -118,6 +123,7 @@ Task<Result<Response>> end_chat_session(Services& services, Request& request) {
     if (!*given || (*given)->empty()) co_return fail(422, "chat_id: field required, in the query");
     auto chat_id = checked_chat_id(**given);
     if (!chat_id) co_return std::unexpected(std::move(chat_id.error()));
+    request.log_fields = log_value({.chat = *chat_id});
     auto ended = co_await end_session(services, ChatKey{request.identity->id, std::move(*chat_id)});
     if (!ended) co_return std::unexpected(std::move(ended.error()));
     co_return json_response(R"({"status": "Chat session ended, summary saved"})");

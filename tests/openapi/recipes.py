@@ -168,6 +168,7 @@ RECIPES = {
     "ownHistory": lambda world: Call(path={"chat_id": world.chat_id}),
     "anyHistory": lambda world: Call(path={"user": world.name, "chat_id": world.chat_id}),
     "metrics": lambda world: Call(),
+    "edgeMetrics": lambda world: Call(),
     "healthz": lambda world: Call(),
     "readyz": lambda world: Call(),
     "openapi": lambda world: Call(),

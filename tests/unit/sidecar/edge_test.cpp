@@ -69,6 +69,16 @@ TEST(Edge, PassesNoMalformedPlanOn) {
     EXPECT_EQ(edge_plan(R"({"requests_per_minute": 60, "burst": "x"})"), "rpm=60");
 }
 
+TEST(Edge, TellsTheLogWhatIsKnown) {
+    EXPECT_EQ(log_value({}), "");
+    EXPECT_EQ(log_value({.chat = "c-1"}), "chat=c-1");
+    EXPECT_EQ(log_value({"n", "c", "org/m", 0, 34}), "npc=n;chat=c;model=org/m;in=0;out=34");
+}
+
+TEST(Edge, NothingInAValueEndsTheHeader) {
+    EXPECT_EQ(log_value({.npc = "a;b %\r\n\x7f\xc3\xa9"}), "npc=a%3Bb%20%25%0D%0A%7F%C3%A9");
+}
+
 TEST(Edge, ReadsCounts) {
     const auto counts = parse_edge_counts("total=15;2xx=1;3xx=2;4xx=3;5xx=9");
     ASSERT_TRUE(counts.has_value());
