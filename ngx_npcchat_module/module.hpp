@@ -96,19 +96,19 @@ struct RequestContext {
     RawTarget* raw;       ///< null: nothing was masked
     Digest digest;
     Identity identity;
-    Waiter* waiter;               ///< while it waits for a lookup
-    std::int64_t first_byte = -1; ///< milliseconds until the answer's header was sent; -1: it was not
-    ngx_int_t route = -1;         ///< as LocationConf's, of the first location; -1: none was found
+    Waiter* waiter;                     ///< while it waits for a lookup
+    std::int64_t first_byte = -1;       ///< milliseconds until the answer's header was sent; -1: it was not
+    ngx_int_t route = -1;               ///< as LocationConf's, of the first location; -1: none was found
     const RateLimitHeaders* rate_limit; ///< null: the answer has none
     Auth auth;
     Limit limit;
     bool canonical;      ///< the path has one reading only
     bool own_request_id; ///< the client's is absent or unusable
     bool own_traceparent;
-    bool active;         ///< has been in a location that is not off
-    bool headers_set;    ///< our headers are among those of the request
-    bool challenged;     ///< our WWW-Authenticate is among those of the answer
-    bool unmasked;       ///< what `raw` has is in place again
+    bool active;      ///< has been in a location that is not off
+    bool headers_set; ///< our headers are among those of the request
+    bool challenged;  ///< our WWW-Authenticate is among those of the answer
+    bool unmasked;    ///< what `raw` has is in place again
 
     bool known() const noexcept { return auth == Auth::hit || auth == Auth::miss || auth == Auth::stale; }
 };
