@@ -6,7 +6,8 @@
   (c)      POST /chat_npc/ through the whole stack, on a Redis and a PostgreSQL of its own, with (a) as the model;
            chats of eight turns
   (c new)  the same, a new chat for every request
-  static   a small file behind the module, key cached and limit on, against the same file from plain nginx
+  static   a small file behind the module, key cached, limit and log on, against the same file from plain nginx, and
+           behind auth_basic and limit_req
   burst    many chats at once against a model that takes two seconds
 """
 
