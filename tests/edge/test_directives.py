@@ -51,6 +51,7 @@ WRONG = [
     ("a parameter of the zone", "npcchat_limit_zone zone=users:1m rate=1r/s key=x;", "", '"npcchat_limit_zone" takes zone='),
     ("a limit without a zone", ALL, "npcchat_limit burst=4 nodelay;", "zone=npcchat_users"),
     ("an unknown zone", ALL, f"{KEYS} npcchat on; npcchat_limit zone=others burst=1 nodelay;", "npcchat_limit_zone zone=others:16m"),
+    ("an unknown zone where it does nothing", ALL, "npcchat_limit zone=others nodelay;", "npcchat_limit_zone zone=others:16m"),
     ("a strange burst", ALL, "npcchat_limit zone=users burst=many nodelay;", 'as "burst=4"'),
     ("a negative burst", ALL, "npcchat_limit zone=users burst=-4 nodelay;", 'as "burst=4"'),
     ("a parameter of the limit", ALL, "npcchat_limit zone=users rate=1r/s nodelay;", '"npcchat_limit" takes zone=NAME'),
