@@ -30,17 +30,31 @@ constexpr int percent_byte(std::string_view text, std::size_t at) noexcept {
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
+/// Names of models have slashes in them. OpenAI's clients encode these, people do not: in a path that begins
+/// so, and only there, `%2F` is another way to write `/`.
+inline constexpr std::string_view model_path_front = "/v1/models/";
+
+/// The bytes of a slash at `path[at]`, or 0.
+constexpr std::size_t slash_size(std::string_view path, std::size_t at) noexcept {
+    if (path[at] == '/') return 1;
+    return path[at] == '%' && path.starts_with(model_path_front) && percent_byte(path, at) == '/' ? 3 : 0;
+}
+
 /// Whether a raw request path (as in the request line, up to `?`) has one reading only: it begins with `/`;
 /// no segment but the last is empty; none is `.` or `..`; every `%` begins two hexadecimal digits, which
-/// encode neither an unreserved character nor `/`, `\` or NUL; there is no raw NUL, `#` or `?`.
+/// encode neither an unreserved character nor `/` (but see model_path_front), `\` or NUL; there is no raw
+/// NUL,
+/// `#` or `?`.
 constexpr bool is_canonical_path(std::string_view path) noexcept {
     if (path.empty() || path[0] != '/') return false;
 
     std::size_t segment = 1;
     for (std::size_t i = 1; i <= path.size(); ++i) {
-        if (i == path.size() || path[i] == '/') {
+        std::size_t slash = i == path.size() ? 1 : slash_size(path, i);
+        if (slash != 0) {
             std::string_view text = slice(path, segment, i - segment);
             if (text == "." || text == ".." || (text.empty() && i != path.size())) return false;
+            i += slash - 1;
             segment = i + 1;
             continue;
         }

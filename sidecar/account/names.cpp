@@ -82,4 +82,8 @@ bool is_uuid4(std::string_view id) {
     return true;
 }
 
+std::string stored_npc_id(std::string given) {
+    return is_uuid4(given) ? fold_name(given) : std::move(given);
+}
+
 } // namespace npcchat

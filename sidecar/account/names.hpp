@@ -24,4 +24,7 @@ bool is_chat_id(std::string_view id);
 // RFC 9562, version 4, hexadecimal digits in either case; stored ids are lower case (fold_name()).
 bool is_uuid4(std::string_view id);
 
+// The id that an NPC is stored under, as a client may write it.
+std::string stored_npc_id(std::string given);
+
 } // namespace npcchat

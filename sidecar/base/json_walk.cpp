@@ -135,6 +135,19 @@ std::string_view find_json_member(std::string_view text, std::string_view name) 
     return {};
 }
 
+std::string members_without(std::string_view text, std::initializer_list<std::string_view> names) {
+    std::string kept;
+    kept.reserve(text.size());
+    JsonWalk members(text);
+    while (members.next()) {
+        if (std::ranges::any_of(names, [&](std::string_view name) { return members.is_named(name); }))
+            continue;
+        if (!kept.empty()) kept += ',';
+        kept += members.member();
+    }
+    return kept;
+}
+
 std::optional<std::string> read_json_string(std::string_view quoted) {
     if (!quoted.starts_with('"')) return std::nullopt;
     const auto value = read_json(quoted, 1);

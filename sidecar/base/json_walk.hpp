@@ -1,6 +1,8 @@
 // Where the parts of a JSON text stand: for looking at a few of them, and for copying others byte for byte.
 #pragma once
 
+#include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +50,9 @@ class JsonWalk {
 
 // The value of a member of the object `text`; empty where there is none, or `text` is malformed before it.
 std::string_view find_json_member(std::string_view text, std::string_view name);
+
+// The members of the object `text` as they stand, divided by commas, without those of these names.
+std::string members_without(std::string_view text, std::initializer_list<std::string_view> names);
 
 // What a JSON string with its quotes says. Nothing where it is no string, malformed, not UTF-8, or has a NUL.
 std::optional<std::string> read_json_string(std::string_view quoted);

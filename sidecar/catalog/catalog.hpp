@@ -89,6 +89,8 @@ class Catalog {
     Task<Result<std::optional<Npc>>> find_npc(std::string npc_id);
     // Oldest first, after the cursor; of all owners where `owner` is nothing.
     Task<Result<std::vector<Npc>>> list_npcs(std::optional<UserId> owner, NpcCursor after, int limit);
+    // The owner's newest NPCs, newest first, without their texts.
+    Task<Result<std::vector<Npc>>> list_newest_npcs(UserId owner, int limit);
     // Nothing, where there is no such NPC.
     Task<Result<std::optional<Npc>>> change_npc(std::string npc_id, NpcChange change);
     Task<Result<bool>> delete_npc(std::string npc_id);

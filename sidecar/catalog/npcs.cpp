@@ -19,6 +19,9 @@ constexpr std::string_view kListOwn = NPC_COLUMNS
 constexpr std::string_view kListAll =
     NPC_COLUMNS "WHERE (n.created, n.npc_id) > ($1, $2) ORDER BY n.created, n.npc_id LIMIT $3";
 #undef NPC_COLUMNS
+constexpr std::string_view kListNewest =
+    "SELECT n.npc_id, n.owner_id, u.name, '', '', n.has_scratchpad, n.created, n.updated FROM npcs n "
+    "JOIN users u ON u.id = n.owner_id WHERE n.owner_id = $1 ORDER BY n.created DESC, n.npc_id DESC LIMIT $2";
 
 // Each field with a flag that says whether it changes: NULL has no type of its own on PostgreSQL.
 constexpr std::string_view kUpdate = R"(
@@ -40,6 +43,14 @@ Npc npc_of(const Row& row) {
     npc.created = to_integer(row[6]);
     npc.updated = to_integer(row[7]);
     return npc;
+}
+
+std::vector<Npc> npcs_of(const Rows& rows) {
+    std::vector<Npc> npcs;
+    npcs.reserve(rows.size());
+    for (const Row& row : rows)
+        npcs.push_back(npc_of(row));
+    return npcs;
 }
 
 std::optional<Npc> first_npc(const Rows& rows) {
@@ -76,13 +87,12 @@ Task<Result<std::vector<Npc>>> Catalog::list_npcs(std::optional<UserId> owner, N
     params.push_back(std::move(after.npc_id));
     params.push_back(std::int64_t{limit});
     auto rows = co_await run_one(database_, owner ? kListOwn : kListAll, std::move(params));
-    co_return map(std::move(rows), [](const Rows& found) {
-        std::vector<Npc> npcs;
-        npcs.reserve(found.size());
-        for (const Row& row : found)
-            npcs.push_back(npc_of(row));
-        return npcs;
-    });
+    co_return map(std::move(rows), npcs_of);
+}
+
+Task<Result<std::vector<Npc>>> Catalog::list_newest_npcs(UserId owner, int limit) {
+    auto rows = co_await run_one(database_, kListNewest, {owner, std::int64_t{limit}});
+    co_return map(std::move(rows), npcs_of);
 }
 
 Task<Result<std::optional<Npc>>> Catalog::change_npc(std::string npc_id, NpcChange change) {

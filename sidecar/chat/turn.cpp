@@ -24,12 +24,17 @@ std::vector<PastMessage> past_messages(std::vector<Message>& messages) {
     return past;
 }
 
-CompletionRequest request_for(const Npc* npc, OpenChat& chat, const TurnRequest& turn, const Budget& budget) {
+CompletionRequest request_for(const Npc* npc, const TurnRequest& turn, std::string_view memory,
+                              std::span<const PastMessage> history, const Budget& budget) {
     const Character character = npc ? character_of(*npc, turn.addition) : Character{};
-    auto request = completion_request(chat_prompt(system_message(npc ? &character : nullptr, chat.memory),
-                                                  past_messages(chat.messages), turn.message, budget));
+    auto request = completion_request(
+        chat_prompt(system_message(npc ? &character : nullptr, memory), history, turn.message, budget));
     if (!turn.parameters.empty()) request.members.append(",").append(turn.parameters);
     return request;
+}
+
+ReplyOptions options_for(const Npc* npc, const TurnRequest& turn) {
+    return {npc ? ThinkingRule::Everywhere : ThinkingRule::OpeningOnly, turn.deltas, turn.cancellation};
 }
 
 void log_messages(const Services& services, const ChatKey& chat, const Turn& turn) {
@@ -46,10 +51,9 @@ Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const
                                    TurnRequest& request) {
     const Millis asked_at = now_ms();
     const LeaseKeeper::Hold hold(services.leases, chat.lease);
-    const ReplyOptions options{npc ? ThinkingRule::Everywhere : ThinkingRule::OpeningOnly, request.deltas,
-                               request.cancellation};
-    auto asked = request_for(npc, chat, request, budget_for(services, model));
-    auto reply = co_await get_reply(services, model, std::move(asked), options);
+    auto asked =
+        request_for(npc, request, chat.memory, past_messages(chat.messages), budget_for(services, model));
+    auto reply = co_await get_reply(services, model, std::move(asked), options_for(npc, request));
     if (!reply) co_return std::unexpected(std::move(reply.error()));
     if (request.cancellation && request.cancellation->requested())
         co_return std::unexpected(endpoint_failed(HttpFailure::cancelled));
@@ -62,6 +66,18 @@ Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const
     if (!stored) co_return std::unexpected(std::move(stored.error()));
     co_return TurnAnswer{std::move(thought.shown), chat.lease.chat.chat_id, model.name,
                          std::move(reply->finish_reason), reply->usage};
+}
+
+// The caller's messages are all that the NPC knows of the conversation, as far as the model's context goes.
+Task<Result<TurnAnswer>> answer_without_chat(Services& services, const Model& model, const Npc* npc,
+                                             const TurnRequest& request) {
+    Budget budget = budget_for(services, model);
+    budget.history_tokens = budget.context_tokens;
+    auto asked = request_for(npc, request, "", *request.history, budget);
+    auto reply = co_await get_reply(services, model, std::move(asked), options_for(npc, request));
+    if (!reply) co_return std::unexpected(std::move(reply.error()));
+    co_return TurnAnswer{std::move(reply->thought.shown), "", model.name, std::move(reply->finish_reason),
+                         reply->usage};
 }
 
 // The memory after this session, by one call to the model, or one for each part of a long transcript.
@@ -107,6 +123,7 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         if (!found) co_return std::unexpected(std::move(found.error()));
         npc = std::move(*found);
     }
+    if (request.history) co_return co_await answer_without_chat(services, **model, npc.get(), request);
     ChatKey key{request.user_id, request.chat_id.empty() ? new_chat_id() : std::move(request.chat_id)};
     auto chat = co_await services.sessions.open(std::move(key), request.npc_id,
                                                 services.config.history_tokens * kBytesPerToken);

@@ -13,7 +13,9 @@ struct TurnRequest {
     std::string chat_id; // empty: a new chat
     std::string npc_id;  // empty: the plain assistant
     std::string message;
-    std::string model;           // empty: the default
+    std::string model; // empty: the default
+    // Instead of a chat: then nothing is loaded, stored or remembered.
+    std::optional<std::vector<PastMessage>> history = std::nullopt;
     std::string addition = {};   // to the NPC's character, from who may write it
     std::string parameters = {}; // more members for the model's request
     Deltas* deltas = nullptr;    // null: the answer is wanted whole
@@ -22,7 +24,7 @@ struct TurnRequest {
 
 struct TurnAnswer {
     std::string response;
-    std::string chat_id;
+    std::string chat_id; // empty without a chat
     std::string model;
     std::string finish_reason;
     Usage usage;

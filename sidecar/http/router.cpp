@@ -22,6 +22,10 @@ std::optional<std::vector<std::string>> match(std::string_view pattern, std::str
     std::vector<std::string> params;
     while (!pattern.empty() && !path.empty()) {
         const std::string_view wanted = next_segment(pattern);
+        if (wanted.starts_with("{+")) {
+            params.push_back(decode_component(path.substr(1)).value_or(""));
+            return params;
+        }
         const std::string_view given = next_segment(path);
         if (wanted.starts_with('{'))
             params.push_back(decode_component(given).value_or(""));

@@ -17,7 +17,9 @@ using Handler = Task<Result<Response>> (*)(Services&, Request&);
 
 struct Route {
     std::string_view method;
-    std::string_view pattern; // "/npcs/{id}": a segment in braces takes any one segment; no trailing slash
+    // "/npcs/{id}": a segment in braces takes any one segment, "{+id}" at the end takes all that follow. No
+    // trailing slash.
+    std::string_view pattern;
     Access access;
     Handler handler;
 };

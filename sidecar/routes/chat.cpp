@@ -105,7 +105,7 @@ Task<Result<Response>> chat_npc(Services& services, Request& request) {
     if (!npc_id) co_return std::unexpected(std::move(npc_id.error()));
     auto chat = read_chat(body->get(), request);
     if (!chat) co_return std::unexpected(std::move(chat.error()));
-    chat->turn.npc_id = is_uuid4(*npc_id) ? fold_name(*npc_id) : std::move(*npc_id);
+    chat->turn.npc_id = stored_npc_id(std::move(*npc_id));
     co_return co_await answer_chat(services, request, std::move(*chat));
 }
 

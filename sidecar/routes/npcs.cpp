@@ -26,7 +26,7 @@ std::string npc_json(const Npc& npc) {
 // who changes an NPC sees the change.
 Task<Result<Npc>> owned_npc(Services& services, const Request& request) {
     const std::string& given = request.params.front();
-    auto npc = co_await services.catalog.find_npc(is_uuid4(given) ? fold_name(given) : given);
+    auto npc = co_await services.catalog.find_npc(stored_npc_id(given));
     if (!npc) co_return std::unexpected(std::move(npc.error()));
     if (!*npc) co_return fail(404, "Unknown npc_id");
     const Identity& identity = *request.identity;

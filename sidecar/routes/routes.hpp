@@ -30,6 +30,12 @@ Task<Result<Response>> chat_npc(Services& services, Request& request);
 Task<Result<Response>> chat(Services& services, Request& request);
 Task<Result<Response>> end_chat_session(Services& services, Request& request);
 
+// openai.cpp
+Task<Result<Response>> list_models(Services& services, Request& request);
+Task<Result<Response>> get_model(Services& services, Request& request);
+Task<Result<Response>> chat_completions(Services& services, Request& request);
+Task<Result<Response>> embeddings(Services& services, Request& request);
+
 // history.cpp
 Task<Result<Response>> history_of_user(Services& services, Request& request);
 Task<Result<Response>> own_history(Services& services, Request& request);

@@ -33,6 +33,21 @@ TEST(CanonicalPath, RefusesSeparatorsInDisguise) {
     }
 }
 
+TEST(CanonicalPath, TakesEncodedSlashesInNamesOfModels) {
+    for (std::string_view path : {"/v1/models/npc%2Fx", "/v1/models/npc%2fx/", "/v1/models/a/b%2Fc",
+                                  "/v1/models/a%2F", "/v1/models/a%252Fb", "/v1/models/a%2F..b%2F.c"}) {
+        EXPECT_TRUE(is_canonical_path(path)) << path;
+    }
+    for (std::string_view path :
+         {"/v1/models/%2F", "/v1/models/%2Fa", "/v1/models/a%2F%2Fb", "/v1/models/a%2F/b",
+          "/v1/models/a/%2Fb", "/v1/models/..%2Fx", "/v1/models/a%2F..%2Fb", "/v1/models/a%2F..",
+          "/v1/models/a%2F.", "/v1/models/%2E%2E%2Fx", "/v1/models/a%2F..%2F..%2F..%2Fmetrics",
+          "/v1/models/a%5Cb", "/v1/models/a%00", "/v1%2Fmodels/a", "/v1/models%2Fa", "/v1/chat%2Fcompletions",
+          "/v1/model/a%2Fb", "/V1/models/a%2Fb"}) {
+        EXPECT_FALSE(is_canonical_path(path)) << path;
+    }
+}
+
 TEST(CanonicalPath, RefusesMalformedPercent) {
     for (std::string_view path : {"/%", "/%2", "/%zz", "/%2g", "/%g2", "/%%20", "/a%/b", "/%-1", "/% 1"}) {
         EXPECT_FALSE(is_canonical_path(path)) << path;

@@ -104,6 +104,14 @@ TEST(FindJsonMember, FindsTheFirst) {
     EXPECT_EQ(find_json_member("", "b"), "");
 }
 
+TEST(MembersWithout, KeepsTheOthersByteForByte) {
+    EXPECT_EQ(members_without(R"({"a":1.0, "b" : "x","c":[1e5, {"b": 2}] , "d":-0})", {"b", "e"}),
+              R"("a":1.0,"c":[1e5, {"b": 2}],"d":-0)");
+    EXPECT_EQ(members_without(R"({"a":1})", {"a"}), "");
+    EXPECT_EQ(members_without(R"({"\u0061":1,"b":2})", {"a"}), R"("b":2)");
+    EXPECT_EQ(members_without("{}", {}), "");
+}
+
 TEST(ReadJsonString, Decodes) {
     EXPECT_EQ(read_json_string(R"("a\"\u00e9\n🐉\ud83d\udc09")"), "a\"é\n🐉🐉");
     EXPECT_EQ(read_json_string(R"("")"), "");

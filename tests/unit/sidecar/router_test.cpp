@@ -19,6 +19,8 @@ constexpr std::array kRoutes = {
     Route{"GET", "/chat/{user}/{chat_id}/history", Access::admin, nullptr},
     Route{"POST", "/signup", Access::open, nullptr},
     Route{"GET", "/healthz", Access::open, nullptr},
+    Route{"GET", "/v1/models", Access::key, nullptr},
+    Route{"GET", "/v1/models/{+model}", Access::key, nullptr},
 };
 
 class Router : public testing::Test {
@@ -49,6 +51,23 @@ TEST_F(Router, FindsRoutes) {
     EXPECT_EQ(pattern("GET", "/chat/-/Save_1/history"), "/chat/{user}/{chat_id}/history");
     EXPECT_EQ(request.params, (Params{"-", "Save_1"}));
     EXPECT_EQ((*ask("DELETE", "/npcs/1"))->method, "DELETE");
+}
+
+TEST_F(Router, NamesOfModelsHaveSlashes) {
+    log_in(false);
+    for (const auto* path : {"/v1/models/npc/7", "/v1/models/npc%2F7", "/v1/models/npc%2f7/"}) {
+        EXPECT_EQ(pattern("GET", path), "/v1/models/{+model}");
+        EXPECT_EQ(request.params, Params{"npc/7"}) << path;
+    }
+    EXPECT_EQ(pattern("GET", "/v1/models/a%252Fb%3A8b"), "/v1/models/{+model}");
+    EXPECT_EQ(request.params, Params{"a%2Fb:8b"});
+    EXPECT_EQ(pattern("GET", "/v1/models/a/b/c"), "/v1/models/{+model}");
+    EXPECT_EQ(request.params, Params{"a/b/c"});
+    EXPECT_EQ(pattern("GET", "/v1/models"), "/v1/models");
+    EXPECT_EQ(pattern("GET", "/v1/models/"), "/v1/models");
+    EXPECT_EQ(pattern("POST", "/v1/models/a%2Fb"), "405");
+    EXPECT_EQ(pattern("GET", "/v1/models/..%2Fb"), "404");
+    EXPECT_EQ(pattern("GET", "/npcs/a%2Fb"), "404");
 }
 
 TEST_F(Router, ATrailingSlashIsOptional) {
