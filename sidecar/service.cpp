@@ -25,6 +25,7 @@ constexpr auto kMaxDrain = 60s;
 constexpr auto kDrainPoll = 20ms;
 constexpr auto kSweepEvery = 60s; // or a quarter of CHAT_TTL, where that is less
 constexpr auto kFlushLogEvery = 200ms;
+constexpr auto kWriteUsageEvery = 1s;
 constexpr auto kWaitForDatabase = 60s;
 
 // One event loop and all that works on it. Parts are ended in the reverse of their order.
@@ -73,6 +74,7 @@ class Service {
         });
         spawn(first().get_executor(), "sweeper", [this] { return sweep(); });
         spawn(first().get_executor(), "log", [this] { return flush_log_lines(); });
+        spawn(first().get_executor(), "usage", [this] { return write_usage(); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
@@ -120,6 +122,7 @@ class Service {
             timer.expires_after(kDrainPoll);
             co_await timer.async_wait(use_task);
         } while (busy() > 0 && Clock::now() < end);
+        co_await shared_.usage.flush(loops_.front()->stores.catalog());
         for (const auto& loop : loops_)
             loop->context.stop();
     }
@@ -139,6 +142,15 @@ class Service {
             timer.expires_after(kFlushLogEvery);
             co_await timer.async_wait(use_task);
             flush_log();
+        }
+    }
+
+    Task<void> write_usage() {
+        Timer timer(first().get_executor());
+        for (;;) {
+            timer.expires_after(kWriteUsageEvery);
+            co_await timer.async_wait(use_task);
+            co_await shared_.usage.flush(loops_.front()->stores.catalog());
         }
     }
 

@@ -5,6 +5,7 @@
 #include "base/metrics.hpp"
 #include "catalog/catalog.hpp"
 #include "chat/npc_cache.hpp"
+#include "chat/usage_log.hpp"
 #include "config/config.hpp"
 #include "model/model_client.hpp"
 #include "session/lease_keeper.hpp"
@@ -20,6 +21,7 @@ struct Shared {
     const Config& config;
     Passwords passwords;
     NpcCache npcs{128UL * 1024 * 1024};
+    UsageLog usage;
     std::vector<const Metrics*> metrics; // of every loop, filled before the loops run
 };
 

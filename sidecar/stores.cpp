@@ -4,6 +4,7 @@
 #include "db/postgres.hpp"
 #include "db/sqlite.hpp"
 #include "session/redis_session_store.hpp"
+#include "session/redis_token_budget.hpp"
 #include "session/sql_session_store.hpp"
 
 namespace npcchat {
@@ -35,8 +36,10 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     if (config.redis) {
         redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());
+        tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
     } else {
         sessions_ = std::make_unique<SqlSessionStore>(*database_, config.chat_ttl.count());
+        tokens_ = std::make_unique<LocalTokenBudget>(backends.token_accounts_, *catalog_);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "db/database.hpp"
 #include "io/redis.hpp"
 #include "io/worker.hpp"
+#include "session/local_token_budget.hpp"
 #include "session/session_store.hpp"
 
 #include <memory>
@@ -15,7 +16,8 @@ namespace db {
 class Sqlite;
 }
 
-// Shared by the loops: SQLite's one connection, and the thread that connects to PostgreSQL.
+// Shared by the loops: SQLite's one connection, the thread that connects to PostgreSQL, and users' tokens
+// where there is no Redis.
 class StoreBackends {
   public:
     // The error is for the operator.
@@ -31,6 +33,7 @@ class StoreBackends {
     const Config& config_;
     Worker connector_;
     std::shared_ptr<db::Sqlite> sqlite_; // null where the catalog is on PostgreSQL
+    TokenAccounts token_accounts_;
 };
 
 class Stores {
@@ -40,12 +43,14 @@ class Stores {
 
     Catalog& catalog() { return *catalog_; }
     SessionStore& sessions() { return *sessions_; }
+    TokenBudget& tokens() { return *tokens_; }
 
   private:
     std::shared_ptr<db::Database> database_;
     std::unique_ptr<Redis> redis_;
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<SessionStore> sessions_;
+    std::unique_ptr<TokenBudget> tokens_;
 };
 
 } // namespace npcchat

@@ -27,7 +27,7 @@ struct Histogram {
     void observe(double seconds);
 };
 
-inline constexpr std::size_t kMaxRoutes = 32; // the last one counts what fits no route
+inline constexpr std::size_t kMaxRoutes = 64; // the last one counts what fits no route
 
 struct RouteMetrics {
     std::array<Counter, 6> by_class{}; // [2]: 200 to 299, and so on

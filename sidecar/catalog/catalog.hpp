@@ -19,6 +19,23 @@ struct User {
     UserId id = 0;
     std::string name;
     std::string plan; // JSON, empty: the defaults
+    Millis created = 0;
+};
+
+// What hung on a user that was deleted, and may be kept in caches.
+struct DeletedUser {
+    std::vector<std::string> key_digests;
+    std::vector<std::string> npc_ids;
+};
+
+// What a user has used on a day, of one model.
+struct ModelUsage {
+    UserId user_id = 0;
+    std::int64_t day = 0; // of UTC, since 1970-01-01
+    std::string model;
+    std::int64_t requests = 0;
+    std::int64_t prompt_tokens = 0;
+    std::int64_t completion_tokens = 0;
 };
 
 struct KeyOwner {
@@ -83,6 +100,20 @@ class Catalog {
 
     Task<Result<std::optional<User>>> find_user(UserId id);
     Task<Result<std::optional<User>>> find_user_by_name(std::string name_digest);
+
+    // By id, after `after`; without the admin.
+    Task<Result<std::vector<User>>> list_users(UserId after, int limit);
+    // Gives back the digests of the user's keys.
+    Task<Result<std::vector<std::string>>> set_plan(UserId id, std::string plan);
+    // With keys, NPCs and usage. Nothing, where there is no such user.
+    Task<Result<std::optional<DeletedUser>>> delete_user(UserId id);
+
+    // Adds to what is there.
+    Task<Result<void>> add_usage(std::vector<ModelUsage> usage);
+    // Newest day first.
+    Task<Result<std::vector<ModelUsage>>> usage_of(UserId user_id, std::int64_t first_day,
+                                                   std::int64_t last_day);
+    Task<Result<std::int64_t>> tokens_used(UserId user_id, std::int64_t day);
 
     Task<Result<Npc>> create_npc(UserId owner, std::string char_descr, std::string world_descr,
                                  bool has_scratchpad);

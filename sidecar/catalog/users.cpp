@@ -36,13 +36,29 @@ constexpr std::string_view kInsertKey = R"(
 INSERT INTO api_keys (digest, user_id, created) SELECT $1, id, now_ms() FROM users WHERE id = $2)";
 
 constexpr std::string_view kSelectKey = R"(
-SELECT u.id, u.name, u.plan, k.expires, k.expires - now_ms() FROM api_keys k JOIN users u ON u.id = k.user_id
+SELECT u.id, u.name, u.plan, u.created, k.expires, k.expires - now_ms() FROM api_keys k JOIN users u ON u.id = k.user_id
 WHERE k.digest = $1 AND (k.expires = 0 OR k.expires > now_ms()))";
-constexpr std::string_view kSelectUser = "SELECT id, name, plan FROM users WHERE id = $1";
-constexpr std::string_view kSelectUserByName = "SELECT id, name, plan FROM users WHERE name_digest = $1";
+constexpr std::string_view kSelectUser = "SELECT id, name, plan, created FROM users WHERE id = $1";
+constexpr std::string_view kSelectUserByName =
+    "SELECT id, name, plan, created FROM users WHERE name_digest = $1";
+constexpr std::string_view kListUsers = R"(
+SELECT id, name, plan, created FROM users WHERE id > $1 AND id > 0 ORDER BY id LIMIT $2)";
+constexpr std::string_view kSetPlan = "UPDATE users SET plan = $2 WHERE id = $1";
+constexpr std::string_view kSelectDigests = "SELECT digest FROM api_keys WHERE user_id = $1";
+constexpr std::string_view kDeleteNpcs = "DELETE FROM npcs WHERE owner_id = $1 RETURNING npc_id";
+constexpr std::string_view kForgetAttemptsOf =
+    "DELETE FROM login_attempts WHERE name_key = (SELECT name_key FROM users WHERE id = $1)";
+constexpr std::string_view kDeleteUser = "DELETE FROM users WHERE id = $1 AND id > 0 RETURNING name_key";
 
 User user_of(const Row& row) {
-    return User{to_integer(row[0]), row[1].value_or(""), row[2].value_or("")};
+    return User{to_integer(row[0]), row[1].value_or(""), row[2].value_or(""), to_integer(row[3])};
+}
+
+std::vector<std::string> first_fields(const Rows& rows) {
+    std::vector<std::string> fields;
+    for (const Row& row : rows)
+        fields.push_back(row[0].value_or(""));
+    return fields;
 }
 
 std::optional<User> first_user(const Rows& rows) {
@@ -116,10 +132,7 @@ Task<Result<std::vector<std::string>>> Catalog::replace_key(UserId id, std::stri
     batch.push_back({kInsertKey, {std::move(key_digest), id}});
     auto results = co_await database_.run(std::move(batch));
     if (!results) co_return std::unexpected(std::move(results.error()));
-    std::vector<std::string> ended;
-    for (const Row& row : (*results)[1])
-        ended.push_back(row[0].value_or(""));
-    co_return ended;
+    co_return first_fields((*results)[1]);
 }
 
 Task<Result<std::optional<KeyOwner>>> Catalog::find_key(std::string digest) {
@@ -127,7 +140,7 @@ Task<Result<std::optional<KeyOwner>>> Catalog::find_key(std::string digest) {
     if (!rows) co_return std::unexpected(std::move(rows.error()));
     if (rows->empty()) co_return std::nullopt;
     const Row& row = rows->front();
-    co_return KeyOwner{user_of(row), to_integer(row[3]) == 0 ? 0 : to_integer(row[4])};
+    co_return KeyOwner{user_of(row), to_integer(row[4]) == 0 ? 0 : to_integer(row[5])};
 }
 
 Task<Result<std::optional<User>>> Catalog::find_user(UserId id) {
@@ -138,6 +151,36 @@ Task<Result<std::optional<User>>> Catalog::find_user(UserId id) {
 Task<Result<std::optional<User>>> Catalog::find_user_by_name(std::string name_digest) {
     auto rows = co_await run_one(database_, kSelectUserByName, {std::move(name_digest)});
     co_return map(std::move(rows), first_user);
+}
+
+Task<Result<std::vector<User>>> Catalog::list_users(UserId after, int limit) {
+    auto rows = co_await run_one(database_, kListUsers, {after, std::int64_t{limit}});
+    if (!rows) co_return std::unexpected(std::move(rows.error()));
+    std::vector<User> users;
+    for (const Row& row : *rows)
+        users.push_back(user_of(row));
+    co_return users;
+}
+
+Task<Result<std::vector<std::string>>> Catalog::set_plan(UserId id, std::string plan) {
+    std::vector<db::Statement> batch;
+    batch.push_back({kSetPlan, {id, std::move(plan)}});
+    batch.push_back({kSelectDigests, {id}});
+    auto results = co_await database_.run(std::move(batch));
+    co_return map(std::move(results), [](const auto& all) { return first_fields(all.back()); });
+}
+
+Task<Result<std::optional<DeletedUser>>> Catalog::delete_user(UserId id) {
+    std::vector<db::Statement> batch;
+    batch.push_back({kLockUser, {id}});
+    batch.push_back({kEndKeysNow, {id}});
+    batch.push_back({kDeleteNpcs, {id}});
+    batch.push_back({kForgetAttemptsOf, {id}});
+    batch.push_back({kDeleteUser, {id}});
+    auto results = co_await database_.run(std::move(batch));
+    if (!results) co_return std::unexpected(std::move(results.error()));
+    if (results->back().empty()) co_return std::nullopt;
+    co_return DeletedUser{first_fields((*results)[1]), first_fields((*results)[2])};
 }
 
 Task<Result<void>> Catalog::ping() {

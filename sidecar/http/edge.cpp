@@ -1,6 +1,5 @@
 #include "http/edge.hpp"
 
-#include "base/json.hpp"
 #include "base/percent.hpp"
 #include "common/protocol.hpp"
 
@@ -25,16 +24,9 @@ std::string identity_value(const User& user) {
     return fmt::format("{}:{}", user.id, encode_name(user.name));
 }
 
-std::string edge_plan(const std::string& plan_json) {
-    if (plan_json.empty()) return {};
-    const auto plan = parse_json(plan_json);
-    if (!plan) return {};
-    const json_t* rate = json_object_get(plan->get(), "requests_per_minute");
-    const json_t* burst = json_object_get(plan->get(), "burst");
-    if (!json_is_integer(rate)) return {};
-    std::string text = fmt::format("rpm={}", json_integer_value(rate));
-    if (json_is_integer(burst)) text += fmt::format(";burst={}", json_integer_value(burst));
-    return text;
+void tell_edge(Response& response, std::string_view header, const std::vector<std::string>& key_digests) {
+    if (!key_digests.empty())
+        response.headers.emplace_back(header, fmt::format("{}", fmt::join(key_digests, ",")));
 }
 
 std::string log_value(const LogFields& fields) {

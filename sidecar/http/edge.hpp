@@ -14,8 +14,8 @@ std::optional<Identity> parse_identity(std::string_view user, std::string_view r
 // The same, written: "<id>:<name>", the name percent-encoded.
 std::string identity_value(const User& user);
 
-// What of a user's plan the edge needs, from its JSON: "rpm=60;burst=59", or nothing.
-std::string edge_plan(const std::string& plan_json);
+// Keys that the edge must revoke, or forget, as `header` says, before the client has the answer.
+void tell_edge(Response& response, std::string_view header, const std::vector<std::string>& key_digests);
 
 // X-Npcchat-Edge: what the edge has answered since its start.
 struct EdgeCounts {

@@ -39,7 +39,7 @@ std::optional<Provider> provider_of(const Environment& environment, const char* 
 
 Model model_at(const Provider& provider, std::string name, std::size_t context,
                const HttpTimeouts& timeouts) {
-    return Model{name, context, ModelTarget{provider.base_url, provider.api_key, name, timeouts}};
+    return Model{name, {}, context, ModelTarget{provider.base_url, provider.api_key, name, timeouts}};
 }
 
 } // namespace

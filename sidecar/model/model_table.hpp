@@ -19,8 +19,15 @@ struct ModelTarget {
     HttpTimeouts timeouts;
 };
 
+// For a million tokens each, in whatever currency the operator counts.
+struct Price {
+    double input = 0;
+    double output = 0;
+};
+
 struct Model {
     std::string name;
+    Price price;
     std::size_t context_tokens = 0; // prompt and answer together
     ModelTarget target;
 };

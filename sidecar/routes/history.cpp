@@ -27,7 +27,7 @@ PathUser path_user_of(const Request& request) {
 
 Task<Result<User>> find_path_user(Services& services, PathUser path_user) {
     if (equal_constant_time(path_user.digest, services.config.admin_key_digest)) {
-        co_return User{kAdminId, std::string(kAdminName), ""};
+        co_return User{kAdminId, std::string(kAdminName), "", 0};
     }
     auto owner = co_await services.catalog.find_key(std::move(path_user.digest));
     if (!owner) co_return std::unexpected(std::move(owner.error()));

@@ -1,4 +1,5 @@
 // What the edge asks on a socket of its own: whose key is this?
+#include "account/plan.hpp"
 #include "base/ids.hpp"
 #include "common/protocol.hpp"
 #include "http/edge.hpp"
@@ -12,7 +13,7 @@ Task<Result<Response>> find_key(Services& services, Request& request) {
     response.status = 204;
     if (equal_constant_time(request.key_digest, services.config.admin_key_digest)) {
         response.headers.emplace_back(protocol::user_header,
-                                      identity_value(User{kAdminId, std::string(kAdminName), ""}));
+                                      identity_value(User{kAdminId, std::string(kAdminName), "", 0}));
         response.headers.emplace_back(protocol::role_header, std::string(protocol::role_admin));
         co_return response;
     }

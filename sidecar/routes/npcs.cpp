@@ -2,6 +2,7 @@
 #include "account/names.hpp"
 #include "base/number.hpp"
 #include "routes/body.hpp"
+#include "routes/paging.hpp"
 #include "routes/routes.hpp"
 
 #include <algorithm>
@@ -11,8 +12,6 @@ namespace npcchat::routes {
 namespace {
 
 constexpr std::size_t kMaxDescription = 65'536; // bytes
-constexpr int kDefaultPage = 20;
-constexpr int kMaxPage = 100;
 
 std::string npc_json(const Npc& npc) {
     return fmt::format(
@@ -47,16 +46,6 @@ Result<NpcChange> read_change(const Request& request) {
     const auto scratchpad = fields.optional_flag("has_scratchpad");
     if (!scratchpad) return std::unexpected(scratchpad.error());
     return NpcChange{std::move(*character), std::move(*world), *scratchpad};
-}
-
-Result<int> page_size(const Request& request) {
-    const auto text = query_field(request, "limit");
-    if (!text) return std::unexpected(text.error());
-    if (!*text || (*text)->empty()) return kDefaultPage;
-    const auto limit = parse_number<int>(**text);
-    if (!limit || *limit < 1 || *limit > kMaxPage)
-        return fail(422, fmt::format("limit: must be 1 to {}", kMaxPage));
-    return *limit;
 }
 
 std::string cursor_text(const Npc& npc) {
@@ -109,18 +98,7 @@ Task<Result<Response>> list_npcs(Services& services, Request& request) {
     auto npcs = co_await services.catalog.list_npcs(owner, std::move(*after), *limit + 1);
     if (!npcs) co_return std::unexpected(std::move(npcs.error()));
 
-    // One more than asked for tells whether a page follows.
-    const bool more = npcs->size() > static_cast<std::size_t>(*limit);
-    if (more) npcs->pop_back();
-    std::string body = R"({"items": [)";
-    for (std::size_t i = 0; i < npcs->size(); ++i) {
-        if (i > 0) body += ", ";
-        body += npc_json((*npcs)[i]);
-    }
-    body += R"(], "next": )";
-    body += more ? json_string(cursor_text(npcs->back())) : "null";
-    body += '}';
-    co_return json_response(std::move(body));
+    co_return json_response(page_json(*npcs, *limit, npc_json, cursor_text));
 }
 
 Task<Result<Response>> get_npc(Services& services, Request& request) {

@@ -18,6 +18,15 @@ Task<Result<Response>> signup(Services& services, Request& request);
 Task<Result<Response>> api_key(Services& services, Request& request);
 Task<Result<Response>> verify_token(Services& services, Request& request);
 
+// plans.cpp
+Task<Result<Response>> list_users(Services& services, Request& request);
+Task<Result<Response>> get_plan(Services& services, Request& request);
+Task<Result<Response>> put_plan(Services& services, Request& request);
+Task<Result<Response>> delete_user(Services& services, Request& request);
+
+// usage.cpp
+Task<Result<Response>> usage(Services& services, Request& request);
+
 // npcs.cpp
 Task<Result<Response>> create_npc(Services& services, Request& request);
 Task<Result<Response>> list_npcs(Services& services, Request& request);

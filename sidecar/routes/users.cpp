@@ -3,6 +3,7 @@
 #include "base/ids.hpp"
 #include "base/number.hpp"
 #include "common/protocol.hpp"
+#include "http/edge.hpp"
 #include "routes/body.hpp"
 #include "routes/routes.hpp"
 
@@ -100,10 +101,6 @@ Task<Result<void>> count_attempt(Services& services, const std::string& name_key
     co_return fail(429, "Too many failed logins for this name, try again later", wait);
 }
 
-std::string joined(const std::vector<std::string>& digests) {
-    return fmt::format("{}", fmt::join(digests, ","));
-}
-
 } // namespace
 
 Task<Result<Response>> signup(Services& services, Request& request) {
@@ -139,11 +136,8 @@ Task<Result<Response>> api_key(Services& services, Request& request) {
         co_await services.catalog.replace_key(login->id, sha256_hex(key), credentials->grace_seconds * 1000);
     if (!ended) co_return std::unexpected(std::move(ended.error()));
     Response response = json_response(fmt::format(R"({{"api_key": {}}})", json_string(key)));
-    if (!ended->empty()) {
-        const bool at_once = credentials->grace_seconds == 0;
-        response.headers.emplace_back(at_once ? protocol::revoke_header : protocol::forget_header,
-                                      joined(*ended));
-    }
+    const bool at_once = credentials->grace_seconds == 0;
+    tell_edge(response, at_once ? protocol::revoke_header : protocol::forget_header, *ended);
     co_return response;
 }
 

@@ -140,6 +140,27 @@ Task<Result<bool>> RedisSessionStore::import_chat(ChatKey chat, ChatHistory hist
     co_return reply->text() == "ok";
 }
 
+// The chats' names are listed nowhere else. Keys that come meanwhile may be missed, those that are there are
+// not.
+Task<Result<void>> RedisSessionStore::forget_user(UserId user_id) {
+    const std::string pattern = fmt::format("npcchat:{{[cu]:{}[:}}]*", user_id);
+    std::string cursor = "0";
+    do {
+        auto reply = co_await redis_.command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
+        if (!reply) co_return std::unexpected(std::move(reply.error()));
+        const RedisReply& parts = *reply;
+        if (parts.size() != 2) co_return store_unavailable();
+        cursor = parts[0].text();
+        const RedisReply keys = parts[1];
+        for (std::size_t i = 0; i < keys.size(); ++i) {
+            const std::string key(keys[i].text());
+            auto deleted = co_await redis_.command({"UNLINK", key});
+            if (!deleted) co_return std::unexpected(std::move(deleted.error()));
+        }
+    } while (cursor != "0");
+    co_return Result<void>();
+}
+
 Task<void> RedisSessionStore::sweep() {
     co_return; // keys expire by themselves
 }

@@ -85,6 +85,10 @@ class SessionStore {
     // Makes a chat as it was elsewhere; false, and nothing done, where there is one already.
     virtual Task<Result<bool>> import_chat(ChatKey chat, ChatHistory history) = 0;
 
+    // Ends all chats of a user who was deleted. A turn that is under way may still be stored where no user's
+    // row is needed for it; nobody can read it.
+    virtual Task<Result<void>> forget_user(UserId user_id) = 0;
+
     // Ends chats that were idle for too long, where the store does not do so by itself.
     virtual Task<void> sweep() = 0;
     virtual Task<Result<void>> ping() = 0;

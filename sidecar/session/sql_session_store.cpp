@@ -60,6 +60,8 @@ constexpr std::string_view kImportMessage = R"(
 INSERT INTO messages (user_id, chat_id, seq, role, text, scratchpad, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING)";
 
+constexpr std::string_view kDropUsersChats = "DELETE FROM chats WHERE user_id = $1";
+constexpr std::string_view kDropUsersLeases = "DELETE FROM chat_leases WHERE user_id = $1";
 constexpr std::string_view kDropIdleChats = R"(
 DELETE FROM chats WHERE used < now_ms() - $1)";
 constexpr std::string_view kDropOldLeases = "DELETE FROM chat_leases WHERE until < now_ms() - 60000";
@@ -196,6 +198,15 @@ Task<Result<bool>> SqlSessionStore::import_chat(ChatKey chat, ChatHistory histor
     }
     auto results = co_await database_.run(std::move(batch));
     co_return map(std::move(results), [](const auto& all) { return !all.front().empty(); });
+}
+
+Task<Result<void>> SqlSessionStore::forget_user(UserId user_id) {
+    std::vector<db::Statement> batch;
+    batch.push_back({kDropUsersChats, {user_id}});
+    batch.push_back({kDropUsersLeases, {user_id}});
+    auto results = co_await database_.run(std::move(batch));
+    if (!results) co_return std::unexpected(std::move(results.error()));
+    co_return Result<void>();
 }
 
 Task<void> SqlSessionStore::sweep() {

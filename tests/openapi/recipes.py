@@ -152,6 +152,19 @@ def deletable(world):
     return Call(path={"npc_id": world.new_npc()})
 
 
+def limitable_user(world):
+    """One whom no other test needs unlimited."""
+    call = deletable_user(world)
+    call.body = {"requests_per_minute": 60, "burst": 5}
+    return call
+
+
+def deletable_user(world):
+    name = world.fresh_name()
+    world.sign_up(name)
+    return Call(path={"name": name})
+
+
 RECIPES = {
     "signup": lambda world: Call(body={"username": world.fresh_name(), "password": PASSWORD}),
     "renewKey": renewable,
@@ -167,6 +180,11 @@ RECIPES = {
     "endChatSession": lambda world: Call(query={"chat_id": world.chat_id}),
     "ownHistory": lambda world: Call(path={"chat_id": world.chat_id}),
     "anyHistory": lambda world: Call(path={"user": world.name, "chat_id": world.chat_id}),
+    "usage": lambda world: Call(query={"from": "2025-01-01", "to": "2025-12-31"}),
+    "listUsers": lambda world: Call(query={"limit": "2", "after": ""}),
+    "deleteUser": deletable_user,
+    "getPlan": lambda world: Call(path={"name": world.name}),
+    "setPlan": limitable_user,
     "metrics": lambda world: Call(),
     "edgeMetrics": lambda world: Call(),
     "healthz": lambda world: Call(),
@@ -178,4 +196,4 @@ RECIPES = {
 
 # Values of path parameters that name nothing.
 UNKNOWN = {"npc_id": "00000000-0000-4000-8000-000000000000", "chat_id": "never-heard-of", "user": "nobody-at-all",
-           "asset": "nothing.js"}
+           "name": "nobody-at-all", "asset": "nothing.js"}

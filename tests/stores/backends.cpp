@@ -4,6 +4,7 @@
 #include "db/migrations.hpp"
 #include "db/postgres.hpp"
 #include "session/redis_session_store.hpp"
+#include "session/redis_token_budget.hpp"
 #include "session/sql_session_store.hpp"
 
 #include <atomic>
@@ -156,6 +157,7 @@ Node::Node(Loop& loop, const Home& home, NodeOptions options) {
         const auto address = parse_redis_url(service("TEST_REDIS_URL"));
         redis_ = std::make_unique<Redis>(loop.executor(), address.value(), options.limit);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, options.idle_ttl);
+        tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
     } else {
         if (home.kind() == Kind::sqlite) {
             auto handle = db::open_sqlite(home.sqlite_path());
@@ -167,6 +169,7 @@ Node::Node(Loop& loop, const Home& home, NodeOptions options) {
         }
         catalog_ = std::make_unique<Catalog>(*database_);
         sessions_ = std::make_unique<SqlSessionStore>(*database_, options.idle_ttl);
+        tokens_ = std::make_unique<LocalTokenBudget>(token_accounts_, *catalog_);
     }
     const bool ready = loop.poll(
         kPatience, [this] { return sessions_->ping(); }, [](const auto& pong) { return pong.has_value(); });

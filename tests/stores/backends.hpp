@@ -6,6 +6,7 @@
 #include "db/postgres_connection.hpp"
 #include "io/redis.hpp"
 #include "io/worker.hpp"
+#include "session/local_token_budget.hpp"
 #include "session/session_store.hpp"
 #include "tests/stores/loop.hpp"
 
@@ -62,6 +63,8 @@ class Node {
     ~Node();
 
     SessionStore& sessions() { return *sessions_; }
+    // In Redis; else of this process, so that two nodes know nothing of each other.
+    TokenBudget& tokens() { return *tokens_; }
     Catalog& catalog() { return *catalog_; } // not on Redis
     db::Database& database() { return *database_; }
 
@@ -71,6 +74,8 @@ class Node {
     std::unique_ptr<Redis> redis_;
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<SessionStore> sessions_;
+    TokenAccounts token_accounts_;
+    std::unique_ptr<TokenBudget> tokens_;
 };
 
 // Whose chats a test can use. On the databases a user's row is made.

@@ -210,5 +210,21 @@ TEST_P(SessionTurns, AreSweptOnlyWhereIdle) {
     EXPECT_EQ(commit(opened.lease, turn("q", "a")), 200);
 }
 
+TEST_P(SessionTurns, AUserCanBeForgotten) {
+    say(chat("a"), "q", "a", "thought");
+    say(chat("b"), "q", "a");
+    remember(chat("b"), "memory", 2);
+    say(ChatKey{other_user, "a"}, "q", "a");
+    const OpenChat under_way = open(chat("a"));
+    ASSERT_TRUE(loop.run(node.sessions().forget_user(user)).has_value());
+    EXPECT_FALSE(history(chat("a")).has_value());
+    EXPECT_FALSE(history(chat("b")).has_value());
+    EXPECT_EQ(look(chat("b")).memory, "");
+    EXPECT_EQ(said(ChatKey{other_user, "a"}).size(), 2U);
+    // The turn has lost its chat.
+    EXPECT_EQ(commit(under_way.lease, turn("q", "a")), 503);
+    EXPECT_TRUE(loop.run(node.sessions().forget_user(user)).has_value());
+}
+
 } // namespace
 } // namespace npcchat::testing

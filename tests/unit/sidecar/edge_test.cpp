@@ -39,7 +39,7 @@ TEST(Edge, IdentitiesComeBackAsTheyWere) {
     for (const auto& name : {"Aela"s, "J\u00f6rg M\u00fcller"s, "\u9f8d"s, "a:b;c,d%41+e~f"s,
                              "tab\tnew\r\nline"s, "Aela.the_Huntress-7@skyrim"s, "\U0001F600"s}) {
         for (const UserId id : {UserId{0}, UserId{1}, INT64_MAX}) {
-            const std::string value = identity_value(User{id, name, ""});
+            const std::string value = identity_value(User{id, name, "", 0});
             for (const char c : value)
                 EXPECT_TRUE(c > 0x20 && c < 0x7F) << value;
             const auto identity = parse_identity(value, "user");
@@ -48,25 +48,6 @@ TEST(Edge, IdentitiesComeBackAsTheyWere) {
             EXPECT_EQ(identity->name, name);
         }
     }
-}
-
-TEST(Edge, TellsOfPlansWhatTheEdgeNeeds) {
-    EXPECT_EQ(edge_plan(""), "");
-    EXPECT_EQ(edge_plan("{}"), "");
-    EXPECT_EQ(edge_plan(R"({"requests_per_minute": 60, "burst": 59, "tokens_per_day": 1000})"),
-              "rpm=60;burst=59");
-    EXPECT_EQ(edge_plan(R"({"requests_per_minute": 60})"), "rpm=60");
-    EXPECT_EQ(edge_plan(R"({"requests_per_minute": 0})"), "rpm=0");
-    EXPECT_EQ(edge_plan(R"({"burst": 5})"), "");
-    EXPECT_EQ(edge_plan(R"({"tokens_per_day": 5})"), "");
-}
-
-TEST(Edge, PassesNoMalformedPlanOn) {
-    for (const auto& plan :
-         {"{"s, "[]"s, "60"s, R"({"requests_per_minute": "60;burst=1"})"s, R"({"requests_per_minute": 1.5})"s,
-          R"({"requests_per_minute": null})"s, R"({"requests_per_minute": 1, "requests_per_minute": 2})"s})
-        EXPECT_EQ(edge_plan(plan), "") << plan;
-    EXPECT_EQ(edge_plan(R"({"requests_per_minute": 60, "burst": "x"})"), "rpm=60");
 }
 
 TEST(Edge, TellsTheLogWhatIsKnown) {
