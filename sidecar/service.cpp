@@ -33,7 +33,8 @@ struct Loop {
     Loop(Shared& shared, StoreBackends& backends)
         : stores(context.get_executor(), backends), leases(context.get_executor(), stores.sessions()),
           http(context.get_executor()), models(http),
-          services{shared, shared.config, stores.catalog(), stores.sessions(), leases, models, metrics},
+          services{shared, shared.config, stores.catalog(), stores.sessions(),   stores.tokens(),
+                   leases, models,        metrics,          shared.config.models},
           server(context.get_executor(), services) {}
 
     asio::io_context context{1};
@@ -72,6 +73,8 @@ class Service {
         signals.async_wait([this](error_code error, int) {
             if (!error) spawn(first().get_executor(), "drain", [this] { return drain(); });
         });
+        asio::signal_set hangups(first(), SIGHUP);
+        reload_on(hangups);
         spawn(first().get_executor(), "sweeper", [this] { return sweep(); });
         spawn(first().get_executor(), "log", [this] { return flush_log_lines(); });
         spawn(first().get_executor(), "usage", [this] { return write_usage(); });
@@ -107,6 +110,30 @@ class Service {
         for (const auto& loop : loops_)
             sum += loop->server.busy();
         return sum;
+    }
+
+    void reload_on(asio::signal_set& hangups) {
+        hangups.async_wait([this, &hangups](error_code error, int) {
+            if (error) return;
+            reload_models();
+            reload_on(hangups);
+        });
+    }
+
+    // Calls that are under way keep the table that they began with.
+    void reload_models() {
+        const auto table = ModelTable::from_environment(process_environment(), shared_.config.model_timeouts,
+                                                        loops_.front()->services.table.get());
+        if (!table) {
+            log(Level::error, "models not reloaded, the old ones stay",
+                {{"error", std::string_view(table.error())}});
+            return;
+        }
+        for (const auto& loop : loops_) {
+            asio::post(loop->context,
+                       [services = &loop->services, table = *table] { services->table = table; });
+        }
+        log(Level::info, "models reloaded", {{"models", static_cast<std::int64_t>((*table)->all().size())}});
     }
 
     Task<void> drain() {

@@ -10,6 +10,7 @@
 #include "model/model_client.hpp"
 #include "session/lease_keeper.hpp"
 #include "session/session_store.hpp"
+#include "session/token_budget.hpp"
 
 #include <vector>
 
@@ -30,9 +31,11 @@ struct Services {
     const Config& config;
     Catalog& catalog;
     SessionStore& sessions;
+    TokenBudget& tokens;
     LeaseKeeper& leases;
     ModelClient& models;
     Metrics& metrics;
+    ModelTablePtr table; // of models; a reload puts another in its place, so who works with it keeps a copy
 };
 
 } // namespace npcchat

@@ -1,25 +1,15 @@
 #include "chat/model_call.hpp"
 
-#include <algorithm>
-
 namespace npcchat {
-namespace {
-
-constexpr std::size_t kMaxAnswerTokens = 4096;
-
-} // namespace
-
-Result<const Model*> find_model(const Services& services, const std::string& name) {
-    const Model* model = services.config.models.find(name);
-    if (model) return model;
+Result<ModelPtr> find_model(const Services& services, const std::string& name) {
+    if (const Model* model = services.table->find(name)) return ModelPtr(services.table, model);
     if (name.empty())
         return fail(404, "No model is configured: set OPENAI_API_KEY, OPENAI_BASE_URL or MODELS_FILE");
     return fail(404, "Unknown model");
 }
 
 Budget budget_for(const Services& services, const Model& model) {
-    return Budget{model.context_tokens, std::min(kMaxAnswerTokens, model.context_tokens / 4),
-                  services.config.history_tokens};
+    return Budget{model.context_tokens, answer_tokens(model), services.config.history_tokens};
 }
 
 Usage used_before_an_answer(const Error& error, const CompletionRequest& request) {

@@ -7,7 +7,7 @@
 namespace npcchat {
 
 // The model of this name (empty: the default), or 404.
-Result<const Model*> find_model(const Services& services, const std::string& name);
+Result<ModelPtr> find_model(const Services& services, const std::string& name);
 
 // How much of the model's context a prompt may fill.
 Budget budget_for(const Services& services, const Model& model);

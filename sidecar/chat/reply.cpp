@@ -17,7 +17,7 @@ Task<Result<Reply>> whole_reply(Services& services, const Model& model, Completi
     auto completion = co_await call_model(services, model, request, options.cancellation);
     if (!completion) co_return std::unexpected(std::move(completion.error()));
     Reply reply{cut_thinking(completion->text, options.rule), std::move(completion->finish_reason),
-                completion->usage};
+                completion->usage, std::move(completion->model)};
     if (reply.thought.shown.empty()) co_return nothing_but_thinking();
     co_return reply;
 }
@@ -39,10 +39,11 @@ class GrowingReply {
         return {};
     }
 
-    Result<Reply> finish(const Usage& usage) {
+    Result<Reply> finish(const ModelStream& stream) {
         show(filter_.finish());
         reply_.thought.hidden = filter_.take_hidden();
-        reply_.usage = usage;
+        reply_.usage = stream.usage();
+        reply_.model = stream.model();
         if (reply_.finish_reason.empty()) reply_.finish_reason = "stop";
         if (reply_.thought.shown.empty()) return nothing_but_thinking();
         return std::move(reply_);
@@ -91,7 +92,7 @@ Task<Result<Reply>> streamed_reply(Services& services, const Model& model, Compl
         co_return std::unexpected(std::move(read.error()));
     }
     call.succeeded(stream->usage());
-    co_return reply.finish(stream->usage());
+    co_return reply.finish(*stream);
 }
 
 } // namespace

@@ -11,6 +11,7 @@ struct Reply {
     Thought thought; // something is shown
     std::string finish_reason;
     Usage usage;
+    std::string model; // that answered, of the table
 };
 
 // How a reply is wanted.

@@ -64,7 +64,7 @@ Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const
     log_messages(services, chat.lease.chat, turn);
     auto stored = co_await services.sessions.commit(chat.lease, std::move(turn));
     if (!stored) co_return std::unexpected(std::move(stored.error()));
-    co_return TurnAnswer{std::move(thought.shown), chat.lease.chat.chat_id, model.name,
+    co_return TurnAnswer{std::move(thought.shown), chat.lease.chat.chat_id, std::move(reply->model),
                          std::move(reply->finish_reason), reply->usage};
 }
 

@@ -112,9 +112,10 @@ void read_stores(Config& config, const Environment& environment) {
 }
 
 void read_models(Config& config, const Environment& environment) {
-    HttpTimeouts defaults;
+    HttpTimeouts& defaults = config.model_timeouts;
     defaults.connect = seconds_from(environment, "MODEL_CONNECT_TIMEOUT", 5);
     defaults.first_byte = seconds_from(environment, "MODEL_FIRST_TOKEN_TIMEOUT", 60);
+    defaults.between_bytes = seconds_from(environment, "MODEL_BETWEEN_TOKENS_TIMEOUT", 60);
     defaults.whole = seconds_from(environment, "MODEL_TIMEOUT", 120);
     auto models = ModelTable::from_environment(environment, defaults);
     if (!models) throw Invalid{models.error()};

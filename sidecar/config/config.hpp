@@ -48,7 +48,8 @@ struct Config {
     std::chrono::milliseconds store_timeout{2000};
     std::chrono::milliseconds chat_ttl{};
 
-    ModelTable models;
+    HttpTimeouts model_timeouts; // for targets that name none
+    ModelTablePtr models;        // at the start; see Services::models_table
     std::size_t history_tokens = 0;
 
     bool open_signup = false;

@@ -1,8 +1,9 @@
 #include "io/http_client.hpp"
 
+#include "base/retry_after.hpp"
+
 #include <algorithm>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <charconv>
 #include <curl/curl.h>
 #include <optional>
 #include <unordered_map>
@@ -168,10 +169,8 @@ std::size_t HttpTransfer::on_header(char* data, std::size_t size, std::size_t co
                          std::ranges::equal(line.substr(0, kRetryAfter.size()), kRetryAfter, {},
                                             [](unsigned char c) { return std::tolower(c); });
     if (matches) {
-        const auto digits = line.find_first_not_of(' ', kRetryAfter.size());
-        if (digits != line.npos) {
-            std::from_chars(line.data() + digits, line.data() + line.size(), transfer.response.retry_after);
-        }
+        const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+        transfer.response.retry_after = parse_retry_after(line.substr(kRetryAfter.size()), now);
     }
     return size * count;
 }
@@ -375,7 +374,7 @@ int HttpStream::status() const {
     return static_cast<int>(status);
 }
 
-int HttpStream::retry_after() const {
+std::optional<std::chrono::seconds> HttpStream::retry_after() const {
     return transfer_->response.retry_after;
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace npcchat {
 struct HttpTimeouts {
     std::chrono::milliseconds connect{5'000};
     std::chrono::milliseconds first_byte{60'000};
+    std::chrono::milliseconds between_bytes{60'000};
     std::chrono::milliseconds whole{120'000};
 };
 
@@ -29,7 +31,7 @@ struct HttpRequest {
 struct HttpResponse {
     int status = 0;
     std::string body;
-    int retry_after = 0; // seconds, 0: no such header, or none in seconds
+    std::optional<std::chrono::seconds> retry_after; // from now on; nothing, where none can be read
 };
 
 enum class HttpFailure { unreachable, timed_out, broken, too_large, cancelled };
@@ -50,7 +52,7 @@ class HttpStream {
 
     // Of the response, once read() has given something.
     int status() const;
-    int retry_after() const;
+    std::optional<std::chrono::seconds> retry_after() const;
 
     // For a response that has said all it has to: its end is waited for in the background, for a second, so
     // that the connection can be used again. Nothing can be read after it.

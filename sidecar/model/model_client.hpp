@@ -1,19 +1,22 @@
-// Calls to model endpoints that speak OpenAI's API.
+// Calls to models: at one of their targets, at another where it fails, at a fallback model where all do, and
+// once more after a while. Nothing of a call that failed is ever given out.
 #pragma once
 
+#include "model/attempts.hpp"
 #include "model/model_stream.hpp"
-#include "model/model_table.hpp"
 
 namespace npcchat {
 
-// An endpoint's answer as it came.
+// An endpoint's answer as OpenAI would have given it.
 struct RawAnswer {
     std::string body;
     Usage usage;
+    std::string model; // of the table, that answered
 };
 
 // Every call may fail with 502: refused, failed, or answered with nothing that can be used; 503: the endpoint
-// said 429 (with its Retry-After); 504: timed out; 499: cancelled, at once. `cancellation` may be null.
+// said 429 (with its Retry-After), or all of them are as busy as they may be; 504: timed out; 499: cancelled,
+// at once; 422: the model's API has no words for the request. `cancellation` may be null.
 class ModelClient {
   public:
     explicit ModelClient(HttpClient& http) : http_(http) {}
@@ -32,8 +35,22 @@ class ModelClient {
                                   Cancellation* cancellation);
 
   private:
-    Task<Result<std::string>> post(const Model& model, std::string_view path,
-                                   const CompletionRequest& request, Cancellation* cancellation);
+    struct Order {
+        const CompletionRequest& request;
+        Cancellation* cancellation;
+        Clock::time_point deadline; // of the whole call
+    };
+    // One attempt of a call.
+    template <class T> using Once = Task<Tried<T>> (ModelClient::*)(const Attempts::Ask& ask, Order order);
+
+    template <class T>
+    Task<Result<T>> ask(const Model& model, const CompletionRequest& request, Cancellation* cancellation,
+                        Once<T> once);
+    Task<Tried<Completion>> complete_once(const Attempts::Ask& ask, Order order);
+    Task<Tried<RawAnswer>> complete_raw_once(const Attempts::Ask& ask, Order order);
+    Task<Tried<ModelStream>> stream_once(const Attempts::Ask& ask, Order order);
+    Task<Tried<RawAnswer>> embed_once(const Attempts::Ask& ask, Order order);
+    Task<Tried<std::string>> post(const Attempts::Ask& ask, std::string_view path, Order order);
 
     HttpClient& http_;
 };

@@ -11,19 +11,28 @@ constexpr auto kAfterFinish = std::chrono::seconds(5);
 
 } // namespace
 
-ModelStream::ModelStream(HttpStream http, Clock::time_point first_word_by, std::int64_t prompt_estimate)
-    : http_(std::move(http)), first_word_by_(first_word_by), prompt_estimate_(prompt_estimate) {}
+ModelStream::ModelStream(HttpStream http, const ModelTarget& target, Clock::time_point asked,
+                         std::int64_t prompt_estimate)
+    : http_(std::move(http)), first_word_by_(asked + target.timeouts.first_byte),
+      between_(target.timeouts.between_bytes), prompt_estimate_(prompt_estimate) {
+    if (target.wire == Wire::anthropic) anthropic_.emplace();
+}
 
-Task<Result<void>> ModelStream::begin() {
+Task<Tried<void>> ModelStream::begin() {
     for (;;) {
         while (const auto chunk = read_next()) {
             early_.emplace_back(chunk->data);
-            if (spoke_) co_return Result<void>();
+            if (spoke_) co_return Tried<void>();
         }
-        const auto more = co_await this->more();
+        const auto more = co_await read_more();
         if (!more) co_return std::unexpected(more.error());
-        if (!*more) co_return Result<void>();
+        if (!*more) co_return Tried<void>();
     }
+}
+
+void ModelStream::belongs_to(std::string model, TargetState::Call call) {
+    model_ = std::move(model);
+    call_.emplace(std::move(call));
 }
 
 std::optional<Chunk> ModelStream::next() {
@@ -35,26 +44,42 @@ std::optional<Chunk> ModelStream::next() {
 
 std::optional<Chunk> ModelStream::read_next() {
     while (http_) {
+        if (!translated_.empty()) {
+            current_ = std::move(translated_.front());
+            translated_.pop_front();
+            if (auto chunk = read_chunk(current_)) return chunk;
+            continue;
+        }
         auto event = parser_.next();
         if (!event && response_ended_) event = parser_.rest();
-        if (parser_.too_long()) end_with(endpoint_failed(HttpFailure::too_large));
+        if (parser_.too_long()) end_with(call_failed(HttpFailure::too_large));
         if (!event) break;
         if (auto chunk = read(*event)) return chunk;
     }
     return std::nullopt;
 }
 
-// Nothing, where the event is no chunk.
+// Nothing, where the event is no chunk, or becomes some that are to be read now.
 std::optional<Chunk> ModelStream::read(const SseEvent& event) {
-    if (event.data == kDone) {
+    if (!anthropic_) return read_chunk(event.data);
+    auto chunks = anthropic_->translate(event.type, event.data);
+    if (chunks)
+        std::ranges::move(*chunks, std::back_inserter(translated_));
+    else
+        end_with(call_unusable(std::move(chunks.error())));
+    return std::nullopt;
+}
+
+std::optional<Chunk> ModelStream::read_chunk(std::string_view data) {
+    if (data == kDone) {
         finished_ = true;
         http_->let_end();
         http_.reset();
         return std::nullopt;
     }
-    auto chunk = parse_chunk(event.data);
+    auto chunk = parse_chunk(data);
     if (!chunk) {
-        end_with(std::move(chunk.error()));
+        end_with(call_unusable(std::move(chunk.error())));
         return std::nullopt;
     }
     spoke_ = spoke_ || chunk->says_something;
@@ -64,22 +89,29 @@ std::optional<Chunk> ModelStream::read(const SseEvent& event) {
     return *chunk;
 }
 
-std::unexpected<Error> ModelStream::end_with(Error error) {
+std::unexpected<CallError> ModelStream::end_with(CallError error) {
     http_.reset();
+    if (call_ && error.failure) call_->failed(*error.failure, error.retry_after, Clock::now());
     error_ = std::move(error);
     return std::unexpected(*error_);
 }
 
 Clock::time_point ModelStream::next_by() const {
     if (finished_) return Clock::now() + kAfterFinish;
-    return spoke_ ? Clock::time_point::max() : first_word_by_;
+    return spoke_ ? Clock::now() + between_ : first_word_by_;
 }
 
 Task<Result<bool>> ModelStream::more() {
+    const auto more = co_await read_more();
+    if (!more) co_return std::unexpected(more.error().error);
+    co_return *more;
+}
+
+Task<Tried<bool>> ModelStream::read_more() {
     if (error_) co_return std::unexpected(*error_);
     if (!http_) co_return false;
     if (response_ended_) {
-        if (!finished_) co_return end_with(endpoint_failed(HttpFailure::broken));
+        if (!finished_) co_return end_with(call_failed(HttpFailure::broken));
         http_.reset();
         co_return false;
     }
@@ -87,12 +119,12 @@ Task<Result<bool>> ModelStream::more() {
     if (!bytes) {
         // Only the usage can be missing.
         if (!finished_ || bytes.error() == HttpFailure::cancelled)
-            co_return end_with(endpoint_failed(bytes.error()));
+            co_return end_with(call_failed(bytes.error()));
         response_ended_ = true;
         co_return true;
     }
     if (const int status = http_->status(); status < 200 || status > 299)
-        co_return end_with(refusal(status, http_->retry_after()));
+        co_return end_with(call_refused(status, http_->retry_after()));
     response_ended_ = bytes->empty();
     parser_.push(*bytes);
     co_return true;

@@ -11,6 +11,7 @@ namespace {
 // Of the built-in models; and of those that only MODEL_NAME names, whose real one is not known.
 constexpr std::size_t kBuiltInContext = 128'000;
 constexpr std::size_t kUnknownContext = 32'768;
+constexpr std::size_t kMaxAnswerTokens = 4096;
 
 struct Provider {
     std::string base_url;
@@ -39,42 +40,101 @@ std::optional<Provider> provider_of(const Environment& environment, const char* 
 
 Model model_at(const Provider& provider, std::string name, std::size_t context,
                const HttpTimeouts& timeouts) {
-    return Model{name, {}, context, ModelTarget{provider.base_url, provider.api_key, name, timeouts}};
+    ModelTarget target;
+    target.base_url = provider.base_url;
+    target.api_key = provider.api_key;
+    target.upstream_name = name;
+    target.timeouts = timeouts;
+    Model model;
+    model.name = std::move(name);
+    model.context_tokens = context;
+    model.targets.push_back(std::move(target));
+    return model;
+}
+
+// The state of the same model's target at the same place, else a new one.
+std::shared_ptr<TargetState> state_of(const Model* old, const ModelTarget& target) {
+    for (std::size_t i = 0; old && i < old->targets.size(); ++i) {
+        const ModelTarget& other = old->targets[i];
+        if (other.base_url == target.base_url && other.upstream_name == target.upstream_name &&
+            other.wire == target.wire) {
+            return old->pool->targets()[i].state;
+        }
+    }
+    return std::make_shared<TargetState>();
+}
+
+// Null where there is none.
+const Model* model_of(const ModelTable* table, const std::string& name) {
+    if (!table) return nullptr;
+    const auto found = std::ranges::find(table->all(), name, &Model::name);
+    return found == table->all().end() ? nullptr : &*found;
+}
+
+std::vector<Model> built_in_models(const std::optional<Provider>& openai,
+                                   const std::optional<Provider>& nebius, const HttpTimeouts& timeouts) {
+    std::vector<Model> models;
+    for (const char* name : kOpenAiModels) {
+        if (openai) models.push_back(model_at(*openai, name, kBuiltInContext, timeouts));
+    }
+    for (const char* name : kNebiusModels) {
+        if (nebius) models.push_back(model_at(*nebius, name, kBuiltInContext, timeouts));
+    }
+    return models;
 }
 
 } // namespace
 
-std::expected<ModelTable, std::string> ModelTable::from_environment(const Environment& environment,
-                                                                    const HttpTimeouts& defaults) {
-    ModelTable table;
+std::size_t answer_tokens(const Model& model) {
+    return std::min(kMaxAnswerTokens, model.context_tokens / 4);
+}
+
+std::expected<ModelTablePtr, std::string> ModelTable::from_environment(const Environment& environment,
+                                                                       const HttpTimeouts& defaults,
+                                                                       const ModelTable* old) {
     const auto openai =
         provider_of(environment, "OPENAI_API_KEY", "OPENAI_BASE_URL", "https://api.openai.com/v1");
     const auto nebius =
         provider_of(environment, "NEBIUS_API_KEY", "NEBIUS_BASE_URL", "https://api.studio.nebius.ai/v1");
+    const auto table = std::make_shared<ModelTable>();
     if (const auto path = environment("MODELS_FILE")) {
         auto models = read_models_file(*path, environment, defaults);
         if (!models) return std::unexpected("MODELS_FILE: " + models.error());
-        table.models_ = std::move(*models);
+        table->models_ = std::move(*models);
     } else {
-        for (const char* name : kOpenAiModels) {
-            if (openai) table.models_.push_back(model_at(*openai, name, kBuiltInContext, defaults));
-        }
-        for (const char* name : kNebiusModels) {
-            if (nebius) table.models_.push_back(model_at(*nebius, name, kBuiltInContext, defaults));
-        }
+        table->models_ = built_in_models(openai, nebius, defaults);
     }
     if (const auto name = environment("MODEL_NAME")) {
-        if (!table.find(*name)) {
+        if (!table->find(*name)) {
             const auto& provider = name->contains('/') && nebius ? nebius : openai;
             if (!provider) {
                 return std::unexpected("MODEL_NAME: no model of this name, and no endpoint to add it at: set "
                                        "OPENAI_API_KEY or OPENAI_BASE_URL, or name a model of the table");
             }
-            table.models_.push_back(model_at(*provider, *name, kUnknownContext, defaults));
+            table->models_.push_back(model_at(*provider, *name, kUnknownContext, defaults));
         }
-        table.default_ = static_cast<std::size_t>(table.find(*name) - table.models_.data());
+        table->default_ = static_cast<std::size_t>(table->find(*name) - table->models_.data());
     }
+    table->link_fallbacks();
+    table->make_pools(old);
     return table;
+}
+
+void ModelTable::link_fallbacks() {
+    for (Model& model : models_) {
+        for (const std::string& name : model.fallback_names)
+            model.fallbacks.push_back(model_of(this, name));
+    }
+}
+
+void ModelTable::make_pools(const ModelTable* old) {
+    for (Model& model : models_) {
+        const Model* before = model_of(old, model.name);
+        std::vector<TargetPool::Target> targets;
+        for (const ModelTarget& target : model.targets)
+            targets.push_back({target.weight, target.concurrency, state_of(before, target)});
+        model.pool = std::make_shared<TargetPool>(std::move(targets));
+    }
 }
 
 const Model* ModelTable::find(std::string_view name) const {

@@ -1,12 +1,15 @@
 // MODELS_FILE: the table of models as JSON.
 //
-//   {"models": [{"name": "smith", "context": 32768,
+//   {"models": [{"name": "smith", "context": 32768, "price": {"input": 0.15, "output": 0.6},
+//                "fallbacks": ["guard"],
 //                "targets": [{"base_url": "http://127.0.0.1:8080/v1", "model": "llama-3.1-8b",
 //                             "api_key_env": "SMITH_KEY" | "api_key_file": "/run/secrets/smith",
-//                             "timeouts": {"connect": 5, "first_token": 60, "whole": 120}}]}]}
+//                             "wire": "openai" | "anthropic", "weight": 2, "concurrency": 16,
+//                             "timeouts": {"connect": 5, "first_token": 60, "between_tokens": 60,
+//                                          "whole": 120}}]}]}
 //
-// `name` and `targets` (exactly one) with `base_url` are required. `context` is in tokens, time-outs are in
-// seconds. Fields that are not known are errors: they would be settings without effect.
+// docs/models.schema.json says the same for machines, field by field. Fields that are not known are errors:
+// they would be settings without effect.
 #pragma once
 
 #include "model/model_table.hpp"

@@ -3,6 +3,7 @@
 #include "base/json.hpp"
 #include "base/json_walk.hpp"
 #include "chat/tokens.hpp"
+#include "model/retry.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -130,11 +131,12 @@ Result<Chunk> parse_chunk(std::string_view data) {
     return chunk;
 }
 
-Error refusal(int status, int retry_after) {
-    if (status == 429) {
+Error refusal(int status, std::optional<std::chrono::seconds> retry_after) {
+    if (failure_of_status(status) == CallFailure::busy) {
+        const auto seconds = retry_after.value_or(std::chrono::seconds(1)).count();
         return {503,
                 "The model endpoint is busy, try again later",
-                std::clamp(retry_after, 1, kMaxRetryAfter),
+                static_cast<int>(std::clamp<std::int64_t>(seconds, 1, kMaxRetryAfter)),
                 {}};
     }
     return {502, fmt::format("The model endpoint answered with status {}", status), 0, {}};

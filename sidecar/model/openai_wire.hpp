@@ -30,6 +30,7 @@ struct Completion {
     std::string text;
     std::string finish_reason; // "stop", "length"…
     Usage usage;
+    std::string model = {}; // of the table, that answered
 };
 
 // One event of a streamed completion. The views point into what was read.
@@ -58,7 +59,7 @@ Result<Chunk> parse_chunk(std::string_view data);
 inline constexpr int kClientLeft = 499;
 
 // What a client is told of an answer with another status than 2xx, and of one that did not come.
-Error refusal(int status, int retry_after);
+Error refusal(int status, std::optional<std::chrono::seconds> retry_after);
 Error endpoint_failed(HttpFailure failure);
 std::unexpected<Error> malformed_answer();
 

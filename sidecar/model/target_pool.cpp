@@ -13,9 +13,12 @@ bool is_left_out(const std::vector<bool>& without, std::size_t index) {
 
 TargetState::Call::~Call() {
     if (!target_) return;
-    const std::scoped_lock lock(target_->mutex_);
-    --target_->in_flight_;
-    if (!reported_) target_->breaker_.was_cancelled(of_breaker_);
+    {
+        const std::scoped_lock lock(target_->mutex_);
+        --target_->in_flight_;
+        if (!reported_) target_->breaker_.was_cancelled(of_breaker_);
+    }
+    if (queue_) queue_->wake_one();
 }
 
 void TargetState::Call::answered(Clock::time_point now) {
@@ -55,7 +58,8 @@ std::optional<TargetPool::Begun> TargetPool::begin(const std::vector<bool>& with
     const std::shared_ptr<TargetState>& state = targets_[*index].state;
     const std::scoped_lock state_lock(state->mutex_);
     ++state->in_flight_;
-    return Begun{*index, TargetState::Call(state, state->breaker_.began(), now)};
+    return Begun{*index, TargetState::Call(state, targets_[*index].concurrency > 0 ? queue_ : nullptr,
+                                           state->breaker_.began(), now)};
 }
 
 std::optional<std::size_t> TargetPool::choose(const std::vector<bool>& without, Health health,

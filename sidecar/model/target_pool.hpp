@@ -4,6 +4,7 @@
 
 #include "model/balancer.hpp"
 #include "model/breaker.hpp"
+#include "model/place_queue.hpp"
 #include "model/retry.hpp"
 
 #include <array>
@@ -23,8 +24,10 @@ class TargetState {
     class Call {
       public:
         Call() = default;
-        Call(std::shared_ptr<TargetState> target, Breaker::Call of_breaker, Clock::time_point begun)
-            : target_(std::move(target)), of_breaker_(of_breaker), begun_(begun) {}
+        // `queue`: who waits for the place that this call takes; null where nobody does.
+        Call(std::shared_ptr<TargetState> target, std::shared_ptr<PlaceQueue> queue, Breaker::Call of_breaker,
+             Clock::time_point begun)
+            : target_(std::move(target)), queue_(std::move(queue)), of_breaker_(of_breaker), begun_(begun) {}
         ~Call();
         Call(Call&&) = default;
         Call& operator=(Call&&) = delete;
@@ -37,6 +40,7 @@ class TargetState {
 
       private:
         std::shared_ptr<TargetState> target_;
+        std::shared_ptr<PlaceQueue> queue_;
         Breaker::Call of_breaker_;
         Clock::time_point begun_;
         bool reported_ = false; // to the breaker
@@ -91,10 +95,16 @@ class TargetPool {
 
     const std::vector<Target>& targets() const { return targets_; }
 
+    // For those who find it full. A call that began before a reload of the table wakes nobody of the new
+    // table's.
+    PlaceQueue& queue() { return *queue_; }
+    const PlaceQueue& queue() const { return *queue_; }
+
   private:
     std::optional<std::size_t> choose(const std::vector<bool>& without, Health health, Clock::time_point now);
 
     const std::vector<Target> targets_;
+    const std::shared_ptr<PlaceQueue> queue_ = std::make_shared<PlaceQueue>();
     mutable std::mutex mutex_;
     Balancer balancer_;
 };

@@ -1,6 +1,7 @@
 // For operators and tools: metrics, health, the API's documentation.
 #include "base/assets.hpp"
 #include "http/edge.hpp"
+#include "model/target_metrics.hpp"
 #include "routes/body.hpp"
 #include "routes/routes.hpp"
 
@@ -85,7 +86,8 @@ Task<Result<Response>> metrics(Services& services, Request& request) {
     }
     const std::span<const Metrics* const> loops = services.shared.metrics;
     if (request.accept.contains("application/json")) co_return json_response(metrics_json(loops, request));
-    Response response = json_response(prometheus_text(loops, route_names()));
+    Response response =
+        json_response(prometheus_text(loops, route_names()) + target_metrics_text(*services.table));
     response.content_type = kPrometheus;
     co_return response;
 }

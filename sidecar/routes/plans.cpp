@@ -38,7 +38,7 @@ Task<Result<User>> named_user(Services& services, const Request& request) {
 
 Result<void> check_models(const Services& services, const Plan& plan) {
     for (std::size_t i = 0; i < plan.models.size(); ++i) {
-        if (!services.config.models.find(plan.models[i]))
+        if (!services.table->find(plan.models[i]))
             return fail(422, fmt::format("models[{}]: no model has this name", i));
     }
     return {};

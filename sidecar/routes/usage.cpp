@@ -111,7 +111,7 @@ Task<Result<Response>> usage(Services& services, Request& request) {
     const auto rows = co_await services.catalog.usage_of(user_id, days->first, days->last);
     if (!rows) co_return std::unexpected(rows.error());
     Sum total;
-    const std::string by_day = usage_json(services.config.models, *rows, total);
+    const std::string by_day = usage_json(*services.table, *rows, total);
     const std::string plan = *user ? plan_json(stored_plan((*user)->plan)) : "";
     co_return json_response(fmt::format(
         R"({{"username": {}, "plan": {}, "from": "{}", "to": "{}", "total": {{{}}}, "days": [{}]}})",

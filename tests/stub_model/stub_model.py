@@ -17,13 +17,15 @@ import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import anthropic  # noqa: E402
 import answers  # noqa: E402
 import behaviour  # noqa: E402
 import wire  # noqa: E402
 
 EPILOG = """
-routes (any prefix before /chat/completions, /embeddings and /models is accepted, such as /v1):
+routes (any prefix before /chat/completions, /messages, /embeddings and /models is accepted, such as /v1):
   POST   /v1/chat/completions  answers by quoting the character, the memory and the last message; "stream" works
+  POST   /v1/messages          the same in the form of Anthropic's API
   POST   /v1/embeddings        three numbers for each text
   GET    /v1/models            the names given with --model
   POST   /stub/behaviour       sets how completions behave: a JSON object, or a list tried in order; {} is normal
@@ -90,6 +92,8 @@ class StubModel:
             if request.method != "POST":
                 return await self._say_error(connection, 405, "POST a chat completion here")
             return await self._complete(connection, request)
+        if path.endswith("/messages") and request.method == "POST":
+            return await self._complete(connection, request, anthropic)
         if path.endswith("/embeddings") and request.method == "POST":
             return await self._embed(connection, request)
         if path.endswith("/models") and request.method == "GET":
@@ -101,7 +105,8 @@ class StubModel:
             return await self._show_requests(connection, request)
         return await self._say_error(connection, 404, "no such route in the stub model")
 
-    async def _complete(self, connection, request):
+    async def _complete(self, connection, request, form=answers):
+        """Answers in a `form`: the module of an API."""
         try:
             body = json.loads(request.body)
         except ValueError:
@@ -110,8 +115,10 @@ class StubModel:
             self._record(request, None)
             return await self._say_error(connection, 400, "the stub model wants a JSON object with messages")
         record = self._record(request, body)
+        if form is anthropic and (problem := anthropic.problem_of(body)):
+            return await self._say_error(connection, 400, problem)
         todo = self._queue.take(request.body.decode("utf-8", "replace"))
-        answering = asyncio.ensure_future(self._behave(connection, request, body, todo, record["number"]))
+        answering = asyncio.ensure_future(self._behave(connection, request, body, todo, record["number"], form))
         leaving = asyncio.ensure_future(connection.wait_for_leaving())
         try:
             await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
@@ -128,12 +135,13 @@ class StubModel:
             leaving.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
 
-    async def _behave(self, connection, request, body, todo, number):
+    async def _behave(self, connection, request, body, todo, number, form):
         """Answers a completion as `todo` says; False where the connection has to end."""
         if todo.malformed == "hang":
             await asyncio.get_running_loop().create_future()
         await asyncio.sleep(todo.latency)
-        answer = answers.compose(body, self._notice) if todo.answer is None else todo.answer
+        asked = anthropic.as_openai(body) if form is anthropic else body
+        answer = answers.compose(asked, self._notice) if todo.answer is None else todo.answer
         keep_alive = request.keep_alive and not todo.close
         headers = [f"Retry-After: {todo.retry_after}"] if todo.retry_after is not None else []
         if todo.malformed in behaviour.WIRE_FAULTS:
@@ -143,9 +151,9 @@ class StubModel:
         elif todo.status != 200:
             text, kind = answers.error_body(todo.body, todo.status)
         elif body.get("stream") is True:
-            return await self._stream(connection, body, answer, todo, number)
+            return await self._stream(connection, form.stream_events(body, answer, todo, number), todo)
         else:
-            text, kind = wire.to_json(answers.completion(body, answer, number, todo.finish)), "application/json"
+            text, kind = wire.to_json(form.completion(body, answer, number, todo.finish)), "application/json"
         await connection.answer(todo.status, text, kind, headers, keep_alive=keep_alive, chunked=todo.chunked)
         return keep_alive
 
@@ -168,10 +176,10 @@ class StubModel:
                 await asyncio.sleep(todo.chunk_gap)
         return False
 
-    async def _stream(self, connection, body, answer, todo, number):
+    async def _stream(self, connection, events, todo):
         head = connection.head(200, "text/event-stream", ["Transfer-Encoding: chunked"], True)
         await connection.write(head)
-        for sent, event in enumerate(answers.stream_events(body, answer, todo, number)):
+        for sent, event in enumerate(events):
             if sent == todo.hang_after:
                 await asyncio.get_running_loop().create_future()
             if sent == todo.cut_after:
@@ -210,15 +218,17 @@ class StubModel:
         return await self._say(connection, answers.embeddings(body))
 
     def _record(self, request, body):
-        """Keeps what came. The value of Authorization is a secret: only its presence is kept."""
+        """Keeps what came. Of keys, which are secrets, only their presence is kept."""
         self._number += 1
-        headers = {name: value for name, value in request.headers.items() if name != "authorization"}
+        secret = ("authorization", "x-api-key")
+        headers = {name: value for name, value in request.headers.items() if name not in secret}
         record = {
             "number": self._number,
             "time": time.time(),
             "path": request.path,
             "headers": headers,
             "authorization": "authorization" in request.headers,
+            "x_api_key": "x-api-key" in request.headers,
             "body": body,
             "text": request.body.decode("utf-8", "replace"),
             "outcome": "running" if body is not None else "refused",

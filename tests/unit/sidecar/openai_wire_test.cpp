@@ -8,6 +8,7 @@
 namespace npcchat {
 namespace {
 
+using namespace std::chrono_literals;
 using namespace std::string_literals;
 
 Error error_of(const std::string& body) {
@@ -99,17 +100,17 @@ TEST(ParseCompletion, SaysWhyTheAnswerEnded) {
 
 TEST(Refusal, Is502) {
     for (const int status : {300, 302, 400, 401, 403, 404, 422, 500, 502, 503, 504, 100, 0}) {
-        EXPECT_EQ(refusal(status, 9).status, 502) << status;
-        EXPECT_EQ(refusal(status, 9).retry_after, 0) << status;
+        EXPECT_EQ(refusal(status, 9s).status, 502) << status;
+        EXPECT_EQ(refusal(status, 9s).retry_after, 0) << status;
     }
 }
 
 TEST(Refusal, OfABusyEndpointIs503WithItsRetryAfter) {
-    EXPECT_EQ(refusal(429, 17).status, 503);
-    EXPECT_EQ(refusal(429, 17).retry_after, 17);
-    EXPECT_GE(refusal(429, 0).retry_after, 1);
-    EXPECT_GE(refusal(429, -5).retry_after, 1);
-    EXPECT_LE(refusal(429, 2'000'000'000).retry_after, 24 * 3600);
+    EXPECT_EQ(refusal(429, 17s).status, 503);
+    EXPECT_EQ(refusal(429, 17s).retry_after, 17);
+    EXPECT_GE(refusal(429, 0s).retry_after, 1);
+    EXPECT_GE(refusal(429, std::nullopt).retry_after, 1);
+    EXPECT_LE(refusal(429, 2'000'000'000s).retry_after, 24 * 3600);
 }
 
 TEST(ParseCompletion, MalformedIs502) {
