@@ -15,7 +15,8 @@ inline constexpr std::string_view secret_header = "X-Npcchat-Secret";
 /// `<id>:<name>`: a decimal int64 (the admin: 0) and the name, percent-encoded but for `A-Za-z0-9_.@-`.
 inline constexpr std::string_view user_header = "X-Npcchat-User";
 inline constexpr std::string_view role_header = "X-Npcchat-Role";
-/// `rpm=<n>` (requests a minute; 0: no limit) and `burst=<n>`, joined by `;`; may hold more, or be empty.
+/// Fields joined by `;`, or empty. The edge enforces `rps`, `rpm`, `rph`, `rpd` (`=<n>`: requests a second,
+/// minute, hour and day; 0: no limit), `burst` and `conc`, and passes over all others.
 inline constexpr std::string_view plan_header = "X-Npcchat-Plan";
 inline constexpr std::string_view address_header = "X-Npcchat-Address";
 /// `<hex> <hex>`: SHA-256 of the user segment of a history path as it was sent, and of the same in ASCII

@@ -4,8 +4,6 @@
 #include "module.hpp"
 #include "rate_limit_headers.hpp"
 
-#include <algorithm>
-
 namespace npcchat {
 
 namespace {

@@ -31,6 +31,25 @@ def test_the_limit_unless_told(limited):
     assert 10 <= int(refused.headers["Retry-After"]) <= 13
 
 
+def test_answers_say_how_the_user_stands(limited):
+    client = limited.sign_up().client
+    npc_id = make_npc(client)
+    for remaining, target in ((4, None), (3, npc_id), (2, None)):
+        headers = send(client, target, "hello").expect(200).headers
+        assert headers.get_all("RateLimit-Policy") == ['"minute";q=5;w=60']
+        assert headers["RateLimit"].startswith(f'"minute";r={remaining};t=')
+        assert headers.get_all("x-ratelimit-limit-requests") == ["5"]
+        assert headers.get_all("x-ratelimit-remaining-requests") == [str(remaining)]
+    while (refused := send(client, None, "hello")).status == 200:
+        pass
+    headers = refused.expect_error(429).headers
+    assert headers["RateLimit"] == f'"minute";r=0;t={headers["Retry-After"]}'
+    assert headers["x-ratelimit-remaining-requests"] == "0" and headers["x-ratelimit-reset-requests"].startswith("1m")
+
+    for answer in (send(limited.admin, None, "hello"), client.post("/verify_token/")):
+        assert not [name for name in answer.expect(200).headers if "ratelimit" in name.lower()]
+
+
 def test_one_bucket_over_all_routes(limited):
     client = limited.sign_up().client
     npc_id = make_npc(client)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import signal
 import socket
 
@@ -22,8 +23,12 @@ class SlowUpstream:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self._listener.settimeout(10)
 
-    def take(self):
-        """The connection of the next request, which has been read up to the end of its headers."""
+    def take(self, client):
+        """The connection of the request that `client` sent, read up to the end of its headers; None: nginx refused."""
+        ready, _, _ = select.select([self._listener, client], [], [], 10)
+        assert ready, "the request went nowhere"
+        if self._listener not in ready:
+            return None
         connection, _ = self._listener.accept()
         connection.settimeout(10)
         read = b""
@@ -66,12 +71,20 @@ def killable(folder, numbers, keys, slow):
 
 @pytest.fixture
 def opened():
-    """Opens requests, and closes their connections in the end: opened(nginx, slow) returns (client, upstream)."""
+    """Opens requests, and closes their connections in the end: opened(nginx, slow) returns (client, upstream).
+
+    A request that has just been answered by another worker may still count for a moment.
+    """
     with contextlib.ExitStack() as stack:
-        def open_request(nginx, slow, key="alices-key", path="/slow/"):
+        def send(nginx, slow, key, path):
             client = stack.enter_context(nginx.connect())
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n".encode())
-            return client, stack.enter_context(slow.take())
+            upstream_side = slow.take(client)
+            return upstream_side and (client, stack.enter_context(upstream_side))
+
+        def open_request(nginx, slow, key="alices-key", path="/slow/"):
+            return wait_until(lambda: send(nginx, slow, key, path), 10, "a request to be open")
+
         yield open_request
 
 

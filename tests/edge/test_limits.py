@@ -1,5 +1,6 @@
 """`npcchat_limit`: by user and by plan, several at once, with delays, looking on, refusing."""
 
+import subprocess
 import time
 
 import pytest
@@ -241,3 +242,12 @@ def test_a_reload_keeps_what_was_counted(limited):
 def test_all_workers_count_in_one_bucket(limited):
     nginx = limited({"/a/": "npcchat_limit zone=users burst=9 nodelay;"}, workers=3)
     assert passes(nginx) == 10
+
+
+def test_streams_of_one_connection_wait_each_for_itself(limited):
+    nginx = limited({"/a/": "npcchat_limit zone=own burst=9;"}, http="npcchat_limit_zone zone=own:64k rate=50r/s;",
+                    listen=" http2")
+    done = subprocess.run(["h2load", "-n", "10", "-c", "1", "-m", "10", "-H", "Authorization: alices-key",
+                           f"http://127.0.0.1:{nginx.port}/a/page.html"], capture_output=True, text=True, timeout=60)
+    assert "status codes: 10 2xx, 0 3xx, 0 4xx, 0 5xx" in done.stdout, done.stdout
+    assert nginx.log().count("delaying request, excess: ") >= 5
