@@ -5,6 +5,7 @@ import pathlib
 import signal
 
 from . import processes
+from .edge import sanitizer_environment
 from .processes import Process, command_line
 from .product import START_TIMEOUT
 from .waiting import quietly, wait_until
@@ -29,7 +30,8 @@ class Stack:
         self._sidecar_cwd = os.readlink(f"/proc/{sidecar}/cwd")
         product.stop()
         self._nginx = Process("nginx", nginx_words, product.folder / "nginx.out", cwd=self._nginx_cwd,
-                              env={"PATH": os.environ["PATH"]}, stop_signal=signal.SIGQUIT)
+                              env={"PATH": os.environ["PATH"], **sanitizer_environment()},
+                              stop_signal=signal.SIGQUIT)
         self._sidecar = self._new_sidecar()
 
     def start(self):
