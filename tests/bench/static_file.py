@@ -18,8 +18,11 @@ CONNECTIONS = 64
 CONTENT = "<p>" + "A small page. " * 30 + "</p>\n"
 PASSWORD = "Basic " + base64.b64encode(b"studio:a-password").decode()
 
+# As npcchat-server.conf has it, for all.
+LOG_BUFFER = "buffer=64k flush=100ms"
+
 PLAIN_SERVER = """
-        access_log {folder}/access.log;
+        access_log {folder}/access.log combined """ + LOG_BUFFER + """;
         location / {{ root {pages}; }}
 """
 
@@ -39,7 +42,7 @@ MODULE_HTTP = """
     {log_format}
 """
 MODULE_SERVER = """
-        access_log {folder}/access.log npcchat;
+        access_log {folder}/access.log npcchat """ + LOG_BUFFER + """;
         npcchat on;
         npcchat_keys /_npcchat/key;
         npcchat_limit zone=npcchat_users burst=1000000 nodelay;
@@ -50,6 +53,7 @@ MODULE_SERVER = """
             proxy_http_version 1.1;
             proxy_set_header Connection "";
         }}
+        location = /metrics/edge {{ npcchat_metrics; }}
         location / {{ root {pages}; }}
 """
 
@@ -107,9 +111,10 @@ def rotated(names, number):
 
 
 def log_format():
-    """The log line that npcchat is installed with."""
+    """The log line that npcchat is installed with, and the maps of what is in it."""
     text = (ROOT / "conf/npcchat-http.conf").read_text()
-    return re.search(r"^log_format npcchat .*?';$", text, re.MULTILINE | re.DOTALL)[0]
+    maps = re.findall(r"^map \$npcchat_.*?^}$", text, re.MULTILINE | re.DOTALL)
+    return "\n".join([*maps, re.search(r"^log_format npcchat .*?';$", text, re.MULTILINE | re.DOTALL)[0]])
 
 
 def module_path():
