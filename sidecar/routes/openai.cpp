@@ -90,7 +90,7 @@ Task<Result<Response>> list_models(Services& services, Request& request) {
     const auto npcs = co_await services.catalog.list_newest_npcs(request.identity->id, kMaxListedNpcs);
     if (!npcs) co_return std::unexpected(npcs.error());
     std::string body = R"({"object": "list", "data": [)";
-    for (const Model& model : services.config.models.all()) {
+    for (const Model& model : services.table->all()) {
         append_model(body, model.name, 0, kOperator);
         body += ", ";
     }

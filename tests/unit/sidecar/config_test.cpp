@@ -72,7 +72,7 @@ TEST_F(ConfigTest, HasDefaults) {
     EXPECT_FALSE(config->open_signup);
     EXPECT_FALSE(config->log_messages);
     EXPECT_GE(config->loops, 1U);
-    EXPECT_TRUE(config->models.all().empty());
+    EXPECT_TRUE(config->models->all().empty());
     EXPECT_FALSE(config->metrics_allow.contains("127.0.0.1"));
     EXPECT_TRUE(fs::is_directory(dir / "state" / "run"));
 }
@@ -106,9 +106,9 @@ TEST_F(ConfigTest, TakesWhatIsSet) {
     EXPECT_TRUE(config->open_signup);
     EXPECT_TRUE(config->log_messages);
     EXPECT_EQ(config->loops, 3U);
-    EXPECT_EQ(config->models.default_model()->target.timeouts.connect, 1s);
-    EXPECT_EQ(config->models.default_model()->target.timeouts.first_byte, 2500ms);
-    EXPECT_EQ(config->models.default_model()->target.timeouts.whole, 3s);
+    EXPECT_EQ(config->models->default_model()->targets[0].timeouts.connect, 1s);
+    EXPECT_EQ(config->models->default_model()->targets[0].timeouts.first_byte, 2500ms);
+    EXPECT_EQ(config->models->default_model()->targets[0].timeouts.whole, 3s);
     EXPECT_TRUE(config->metrics_allow.contains("10.1.2.3"));
     EXPECT_EQ(config->edge_secret, "shared");
     EXPECT_EQ(config->admin_key_digest, sha256_hex("k-1"));
