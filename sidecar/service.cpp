@@ -33,8 +33,9 @@ struct Loop {
     Loop(Shared& shared, StoreBackends& backends)
         : stores(context.get_executor(), backends), leases(context.get_executor(), stores.sessions()),
           http(context.get_executor()), models(http),
-          services{shared, shared.config, stores.catalog(), stores.sessions(),   stores.tokens(),
-                   leases, models,        metrics,          shared.config.models},
+          services{shared,          shared.config,       stores.catalog(), stores.sessions(),
+                   stores.tokens(), stores.repeats(),    leases,           models,
+                   metrics,         shared.config.models},
           server(context.get_executor(), services) {}
 
     asio::io_context context{1};

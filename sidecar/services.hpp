@@ -5,9 +5,11 @@
 #include "base/metrics.hpp"
 #include "catalog/catalog.hpp"
 #include "chat/npc_cache.hpp"
+#include "chat/plan_models.hpp"
 #include "chat/usage_log.hpp"
 #include "config/config.hpp"
 #include "model/model_client.hpp"
+#include "session/idempotency.hpp"
 #include "session/lease_keeper.hpp"
 #include "session/session_store.hpp"
 #include "session/token_budget.hpp"
@@ -22,6 +24,7 @@ struct Shared {
     const Config& config;
     Passwords passwords;
     NpcCache npcs{128UL * 1024 * 1024};
+    PlanModels plan_models;
     UsageLog usage;
     std::vector<const Metrics*> metrics; // of every loop, filled before the loops run
 };
@@ -32,6 +35,7 @@ struct Services {
     Catalog& catalog;
     SessionStore& sessions;
     TokenBudget& tokens;
+    IdempotencyStore& repeats;
     LeaseKeeper& leases;
     ModelClient& models;
     Metrics& metrics;

@@ -3,8 +3,10 @@
 #include "db/migrations.hpp"
 #include "db/postgres.hpp"
 #include "db/sqlite.hpp"
+#include "session/redis_idempotency_store.hpp"
 #include "session/redis_session_store.hpp"
 #include "session/redis_token_budget.hpp"
+#include "session/sql_idempotency_store.hpp"
 #include "session/sql_session_store.hpp"
 
 namespace npcchat {
@@ -37,9 +39,11 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
         redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());
         tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
+        repeats_ = std::make_unique<RedisIdempotencyStore>(*redis_);
     } else {
         sessions_ = std::make_unique<SqlSessionStore>(*database_, config.chat_ttl.count());
         tokens_ = std::make_unique<LocalTokenBudget>(backends.token_accounts_, *catalog_);
+        repeats_ = std::make_unique<SqlIdempotencyStore>(*database_);
     }
 }
 

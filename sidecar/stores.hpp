@@ -6,6 +6,7 @@
 #include "db/database.hpp"
 #include "io/redis.hpp"
 #include "io/worker.hpp"
+#include "session/idempotency.hpp"
 #include "session/local_token_budget.hpp"
 #include "session/session_store.hpp"
 
@@ -44,6 +45,7 @@ class Stores {
     Catalog& catalog() { return *catalog_; }
     SessionStore& sessions() { return *sessions_; }
     TokenBudget& tokens() { return *tokens_; }
+    IdempotencyStore& repeats() { return *repeats_; }
 
   private:
     std::shared_ptr<db::Database> database_;
@@ -51,6 +53,7 @@ class Stores {
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<SessionStore> sessions_;
     std::unique_ptr<TokenBudget> tokens_;
+    std::unique_ptr<IdempotencyStore> repeats_;
 };
 
 } // namespace npcchat

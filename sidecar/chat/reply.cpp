@@ -12,9 +12,9 @@ std::unexpected<Error> nothing_but_thinking() {
     return fail(502, "The model's answer was nothing but thinking, try again");
 }
 
-Task<Result<Reply>> whole_reply(Services& services, const Model& model, CompletionRequest request,
-                                ReplyOptions options) {
-    auto completion = co_await call_model(services, model, request, options.cancellation);
+Task<Result<Reply>> whole_reply(Services& services, Spending& spending, const Model& model,
+                                CompletionRequest request, ReplyOptions options) {
+    auto completion = co_await call_model(services, spending, model, request, options.cancellation);
     if (!completion) co_return std::unexpected(std::move(completion.error()));
     Reply reply{cut_thinking(completion->text, options.rule), std::move(completion->finish_reason),
                 completion->usage, std::move(completion->model)};
@@ -76,31 +76,31 @@ Task<Result<void>> read_all(ModelStream& stream, GrowingReply& reply, Deltas& de
     }
 }
 
-Task<Result<Reply>> streamed_reply(Services& services, const Model& model, CompletionRequest request,
-                                   ReplyOptions options) {
-    CountedCall call(services.metrics);
+Task<Result<Reply>> streamed_reply(Services& services, Spending& spending, const Model& model,
+                                   CompletionRequest request, ReplyOptions options) {
+    CountedCall call(services.metrics, spending);
     auto stream = co_await services.models.stream(model, request, options.cancellation);
     if (!stream) {
-        call.failed(stream.error(), used_before_an_answer(stream.error(), request));
+        call.failed(model.name, stream.error(), used_before_an_answer(stream.error(), request));
         co_return std::unexpected(std::move(stream.error()));
     }
     request = CompletionRequest(); // a prompt is large, and a stream lives long
     GrowingReply reply(options.rule, *options.deltas);
     auto read = co_await read_all(*stream, reply, *options.deltas);
     if (!read) {
-        call.failed(read.error(), stream->usage());
+        call.failed(stream->model(), read.error(), stream->usage());
         co_return std::unexpected(std::move(read.error()));
     }
-    call.succeeded(stream->usage());
+    call.succeeded(stream->model(), stream->usage());
     co_return reply.finish(*stream);
 }
 
 } // namespace
 
-Task<Result<Reply>> get_reply(Services& services, const Model& model, CompletionRequest request,
-                              ReplyOptions options) {
-    return options.deltas ? streamed_reply(services, model, std::move(request), options)
-                          : whole_reply(services, model, std::move(request), options);
+Task<Result<Reply>> get_reply(Services& services, Spending& spending, const Model& model,
+                              CompletionRequest request, ReplyOptions options) {
+    return options.deltas ? streamed_reply(services, spending, model, std::move(request), options)
+                          : whole_reply(services, spending, model, std::move(request), options);
 }
 
 } // namespace npcchat

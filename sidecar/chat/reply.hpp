@@ -22,7 +22,7 @@ struct ReplyOptions {
 };
 
 // The deltas together are the shown part. 502 where nothing is to be shown.
-Task<Result<Reply>> get_reply(Services& services, const Model& model, CompletionRequest request,
-                              ReplyOptions options);
+Task<Result<Reply>> get_reply(Services& services, Spending& spending, const Model& model,
+                              CompletionRequest request, ReplyOptions options);
 
 } // namespace npcchat

@@ -2,6 +2,7 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "chat/tokens.hpp"
 
 namespace npcchat {
 namespace {
@@ -37,6 +38,13 @@ ReplyOptions options_for(const Npc* npc, const TurnRequest& turn) {
     return {npc ? ThinkingRule::Everywhere : ThinkingRule::OpeningOnly, turn.deltas, turn.cancellation};
 }
 
+// What of a prompt is known before the chat is loaded, in tokens.
+std::int64_t known_tokens(const Npc* npc, std::string_view message) {
+    std::size_t tokens = estimate_tokens(message) + kMessageTokens;
+    if (npc) tokens += estimate_tokens(npc->world_descr) + estimate_tokens(npc->char_descr) + kMessageTokens;
+    return static_cast<std::int64_t>(tokens);
+}
+
 void log_messages(const Services& services, const ChatKey& chat, const Turn& turn) {
     if (!services.config.log_messages) return;
     log(Level::info, "turn",
@@ -47,13 +55,14 @@ void log_messages(const Services& services, const ChatKey& chat, const Turn& tur
 }
 
 // From the open chat to the stored turn; an error leaves the lease to the caller.
-Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const Npc* npc, OpenChat& chat,
-                                   TurnRequest& request) {
+Task<Result<TurnAnswer>> answer_in(Services& services, Spending& spending, const Model& model, const Npc* npc,
+                                   OpenChat& chat, TurnRequest& request) {
     const Millis asked_at = now_ms();
     const LeaseKeeper::Hold hold(services.leases, chat.lease);
     auto asked =
         request_for(npc, request, chat.memory, past_messages(chat.messages), budget_for(services, model));
-    auto reply = co_await get_reply(services, model, std::move(asked), options_for(npc, request));
+    auto reply = co_await get_reply(services, spending, model, std::move(asked), options_for(npc, request));
+    spending.end();
     if (!reply) co_return std::unexpected(std::move(reply.error()));
     if (request.cancellation && request.cancellation->requested())
         co_return std::unexpected(endpoint_failed(HttpFailure::cancelled));
@@ -69,19 +78,24 @@ Task<Result<TurnAnswer>> answer_in(Services& services, const Model& model, const
 }
 
 // The caller's messages are all that the NPC knows of the conversation, as far as the model's context goes.
-Task<Result<TurnAnswer>> answer_without_chat(Services& services, const Model& model, const Npc* npc,
-                                             const TurnRequest& request) {
+Task<Result<TurnAnswer>> answer_without_chat(Services& services, Spending& spending, const Model& model,
+                                             const Npc* npc, const TurnRequest& request) {
     Budget budget = budget_for(services, model);
     budget.history_tokens = budget.context_tokens;
     auto asked = request_for(npc, request, "", *request.history, budget);
-    auto reply = co_await get_reply(services, model, std::move(asked), options_for(npc, request));
+    co_await spending.begin(asked.prompt_estimate, request.bound);
+    const auto granted = co_await spending.granted();
+    if (!granted) co_return std::unexpected(granted.error());
+    auto reply = co_await get_reply(services, spending, model, std::move(asked), options_for(npc, request));
+    co_await spending.settled();
     if (!reply) co_return std::unexpected(std::move(reply.error()));
-    co_return TurnAnswer{std::move(reply->thought.shown), "", model.name, std::move(reply->finish_reason),
-                         reply->usage};
+    co_return TurnAnswer{std::move(reply->thought.shown), "", std::move(reply->model),
+                         std::move(reply->finish_reason), reply->usage};
 }
 
 // The memory after this session, by one call to the model, or one for each part of a long transcript.
-Task<Result<std::string>> reflect(Services& services, const Model& model, const Npc* npc, OpenChat& chat) {
+Task<Result<std::string>> reflect(Services& services, Spending& spending, const Model& model, const Npc* npc,
+                                  OpenChat& chat) {
     const Character character = npc ? character_of(*npc) : Character{};
     const Character* self = npc ? &character : nullptr;
     const std::vector<PastMessage> said = past_messages(chat.messages);
@@ -90,14 +104,14 @@ Task<Result<std::string>> reflect(Services& services, const Model& model, const 
     for (const std::string& part : fold_transcript(said, tokens)) {
         auto request = completion_request(reflection_prompts(self, memory, part));
         // Who ends a session may leave at once: it is remembered all the same.
-        auto reply = co_await get_reply(services, model, std::move(request), ReplyOptions{});
+        auto reply = co_await get_reply(services, spending, model, std::move(request), ReplyOptions{});
         if (!reply) co_return std::unexpected(std::move(reply.error()));
         memory = std::move(reply->thought.shown);
     }
     co_return memory;
 }
 
-Task<Result<void>> reflect_and_store(Services& services, OpenChat& chat) {
+Task<Result<void>> reflect_and_store(Services& services, Spending& spending, OpenChat& chat) {
     const auto model = find_model(services, "");
     if (!model) co_return std::unexpected(model.error());
     std::shared_ptr<const Npc> npc;
@@ -107,7 +121,8 @@ Task<Result<void>> reflect_and_store(Services& services, OpenChat& chat) {
         npc = std::move(*found);
     }
     const LeaseKeeper::Hold hold(services.leases, chat.lease);
-    auto memory = co_await reflect(services, **model, npc.get(), chat);
+    auto memory = co_await reflect(services, spending, **model, npc.get(), chat);
+    spending.end();
     if (!memory) co_return std::unexpected(std::move(memory.error()));
     co_return co_await services.sessions.commit_memory(chat.lease, std::move(*memory), chat.message_count);
 }
@@ -115,7 +130,7 @@ Task<Result<void>> reflect_and_store(Services& services, OpenChat& chat) {
 } // namespace
 
 Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
-    const auto model = find_model(services, request.model);
+    const auto model = co_await find_model_for(services, request.user_id, request.plan, request.model);
     if (!model) co_return std::unexpected(model.error());
     std::shared_ptr<const Npc> npc;
     if (!request.npc_id.empty()) {
@@ -123,17 +138,27 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         if (!found) co_return std::unexpected(std::move(found.error()));
         npc = std::move(*found);
     }
-    if (request.history) co_return co_await answer_without_chat(services, **model, npc.get(), request);
+    // Both stores are asked at once; what the one has granted is given back where the other refuses.
+    Spending spending(services, request.user_id, request.plan);
+    if (request.history)
+        co_return co_await answer_without_chat(services, spending, **model, npc.get(), request);
+    co_await spending.begin(known_tokens(npc.get(), request.message), request.bound);
     ChatKey key{request.user_id, request.chat_id.empty() ? new_chat_id() : std::move(request.chat_id)};
     auto chat = co_await services.sessions.open(std::move(key), request.npc_id,
                                                 services.config.history_tokens * kBytesPerToken);
+    const auto granted = co_await spending.granted();
     if (!chat) co_return std::unexpected(std::move(chat.error()));
-    auto answer = co_await answer_in(services, **model, npc.get(), *chat, request);
+    if (!granted) {
+        co_await services.sessions.release(chat->lease);
+        co_return std::unexpected(granted.error());
+    }
+    auto answer = co_await answer_in(services, spending, **model, npc.get(), *chat, request);
     if (!answer) co_await services.sessions.release(chat->lease);
+    co_await spending.settled();
     co_return answer;
 }
 
-Task<Result<void>> end_session(Services& services, ChatKey key) {
+Task<Result<void>> end_session(Services& services, ChatKey key, RequestPlan plan) {
     constexpr std::size_t kAll = std::size_t{1} << 40;
     auto chat = co_await services.sessions.open(std::move(key), std::nullopt, kAll);
     if (!chat) co_return std::unexpected(std::move(chat.error()));
@@ -141,7 +166,11 @@ Task<Result<void>> end_session(Services& services, ChatKey key) {
     if (!chat->exists) {
         ended = fail(400, "Chat history is empty, there is nothing to remember");
     } else if (!chat->messages.empty()) {
-        ended = co_await reflect_and_store(services, *chat);
+        // A memory is never refused: it may leave debts.
+        Spending spending(services, chat->lease.chat.user_id, plan);
+        co_await spending.begin_anyway(known_tokens(nullptr, ""));
+        ended = co_await reflect_and_store(services, spending, *chat);
+        co_await spending.settled();
         if (ended) co_return ended;
     }
     co_await services.sessions.release(chat->lease);

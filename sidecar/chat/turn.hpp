@@ -10,6 +10,7 @@ namespace npcchat {
 
 struct TurnRequest {
     UserId user_id = 0;
+    RequestPlan plan = {};
     std::string chat_id; // empty: a new chat
     std::string npc_id;  // empty: the plain assistant
     std::string message;
@@ -18,6 +19,7 @@ struct TurnRequest {
     std::optional<std::vector<PastMessage>> history = std::nullopt;
     std::string addition = {};   // to the NPC's character, from who may write it
     std::string parameters = {}; // more members for the model's request
+    AnswerBound bound = {};      // that they have
     Deltas* deltas = nullptr;    // null: the answer is wanted whole
     Cancellation* cancellation = nullptr;
 };
@@ -34,6 +36,6 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request);
 
 // Folds what was said since the last end into the chat's memory. 400 where nothing was ever said; where
 // nothing was said since the last end, no model is called.
-Task<Result<void>> end_session(Services& services, ChatKey chat);
+Task<Result<void>> end_session(Services& services, ChatKey chat, RequestPlan plan);
 
 } // namespace npcchat

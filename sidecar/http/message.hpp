@@ -37,7 +37,9 @@ struct Request {
     std::string_view path_user;      // X-Npcchat-Path-User
     std::string_view edge_report;    // X-Npcchat-Edge
     std::string_view key_digest;     // X-Npcchat-Key
-    std::string_view chat_id;        // X-Chat-Id, for /v1
+    std::string_view plan;           // X-Npcchat-Plan
+    std::string_view idempotency_key;
+    std::string_view chat_id; // X-Chat-Id, for /v1
 
     // The server's, for as long as the request is handled; null in tests without one.
     Cancellation* cancellation = nullptr; // requested when the client leaves

@@ -64,6 +64,8 @@ void believe_edge(Request& request, const HttpMessage& message) {
             request.path_user = value;
         else if (name == protocol::edge_header)
             request.edge_report = value;
+        else if (name == protocol::plan_header)
+            request.plan = value;
         else if (name == protocol::key_header)
             request.key_digest = value;
     }
@@ -82,6 +84,7 @@ Request request_of(HttpMessage& message, const std::string& edge_secret) {
     request.content_type = view(message[http::field::content_type]);
     request.accept = view(message[http::field::accept]);
     request.body = std::move(message.body());
+    request.idempotency_key = header(message, "Idempotency-Key");
     const std::string_view id = header(message, protocol::request_id_header);
     request.request_id = protocol::is_request_id(id) ? std::string(id) : random_token(16);
     if (equal_constant_time(header(message, protocol::secret_header), edge_secret))

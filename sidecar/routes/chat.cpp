@@ -4,6 +4,7 @@
 #include "http/edge.hpp"
 #include "routes/body.hpp"
 #include "routes/events.hpp"
+#include "routes/repeats.hpp"
 #include "routes/routes.hpp"
 
 #include <fmt/format.h>
@@ -32,6 +33,7 @@ Result<ChatRequest> read_chat(const json_t* body, const Request& request) {
     ChatRequest chat;
     TurnRequest& turn = chat.turn;
     turn.user_id = request.identity->id;
+    turn.plan = parse_request_plan(request.plan);
     auto message = fields.text("message", 1, kMaxMessage);
     if (!message) return std::unexpected(std::move(message.error()));
     auto model = fields.optional_text("model", 1, kMaxModelName);
@@ -79,21 +81,53 @@ class DeltaEvents : public EventDeltas {
     std::string event_;
 };
 
-Task<Result<Response>> answer_chat(Services& services, Request& request, ChatRequest chat) {
-    DeltaEvents deltas(*request.stream);
-    const std::string npc_id = chat.turn.npc_id;
-    request.log_fields = log_value({.npc = npc_id, .chat = chat.turn.chat_id, .model = chat.turn.model});
-    if (chat.streamed) {
-        request.stream->announce(log_header_line(request.log_fields));
-        chat.turn.deltas = &deltas;
-    }
-    const auto answer = co_await take_turn(services, std::move(chat.turn));
+Task<Result<std::string>> take_and_write(Services& services, Request& request, TurnRequest turn) {
+    const std::string npc_id = turn.npc_id;
+    const auto answer = co_await take_turn(services, std::move(turn));
     if (!answer) co_return std::unexpected(answer.error());
     request.log_fields = log_value({npc_id, answer->chat_id, answer->model, answer->usage.prompt_tokens,
                                     answer->usage.completion_tokens});
-    std::string body = answer_json(*answer);
-    if (!chat.streamed) co_return json_response(std::move(body));
-    co_return event_response("data: " + body + "\n\n");
+    co_return answer_json(*answer);
+}
+
+// As the first request's client has got it, but in one piece.
+void put_whole(DeltaEvents& deltas, const std::string& answer) {
+    const auto json = parse_json(answer);
+    const auto text = json ? Fields(json->get()).text("response", 1, answer.size()) : Result<std::string>("");
+    if (text && !text->empty()) deltas.put(*text);
+}
+
+Task<Result<std::string>> answer_repeatable(Services& services, Request& request, std::string_view route,
+                                            ChatRequest chat, DeltaEvents& deltas) {
+    // Who leaves comes back for the answer.
+    chat.turn.cancellation = nullptr;
+    bool carried_out = false;
+    auto answer = co_await answer_once(services, request, route, [&] {
+        carried_out = true;
+        return take_and_write(services, request, chat.turn);
+    });
+    if (answer && !carried_out && chat.streamed) put_whole(deltas, *answer);
+    co_return answer;
+}
+
+Task<Result<Response>> answer_chat(Services& services, Request& request, std::string_view route,
+                                   ChatRequest chat) {
+    DeltaEvents deltas(*request.stream);
+    const bool streamed = chat.streamed;
+    request.log_fields =
+        log_value({.npc = chat.turn.npc_id, .chat = chat.turn.chat_id, .model = chat.turn.model});
+    if (streamed) {
+        request.stream->announce(log_header_line(request.log_fields));
+        chat.turn.deltas = &deltas;
+    }
+    Result<std::string> body;
+    if (is_repeatable(request))
+        body = co_await answer_repeatable(services, request, route, std::move(chat), deltas);
+    else
+        body = co_await take_and_write(services, request, std::move(chat.turn));
+    if (!body) co_return std::unexpected(std::move(body.error()));
+    if (!streamed) co_return json_response(std::move(*body));
+    co_return event_response("data: " + *body + "\n\n");
 }
 
 } // namespace
@@ -106,7 +140,7 @@ Task<Result<Response>> chat_npc(Services& services, Request& request) {
     auto chat = read_chat(body->get(), request);
     if (!chat) co_return std::unexpected(std::move(chat.error()));
     chat->turn.npc_id = stored_npc_id(std::move(*npc_id));
-    co_return co_await answer_chat(services, request, std::move(*chat));
+    co_return co_await answer_chat(services, request, "/chat_npc", std::move(*chat));
 }
 
 Task<Result<Response>> chat(Services& services, Request& request) {
@@ -114,7 +148,7 @@ Task<Result<Response>> chat(Services& services, Request& request) {
     if (!body) co_return std::unexpected(body.error());
     auto chat = read_chat(body->get(), request);
     if (!chat) co_return std::unexpected(std::move(chat.error()));
-    co_return co_await answer_chat(services, request, std::move(*chat));
+    co_return co_await answer_chat(services, request, "/chat", std::move(*chat));
 }
 
 Task<Result<Response>> end_chat_session(Services& services, Request& request) {
@@ -124,7 +158,8 @@ Task<Result<Response>> end_chat_session(Services& services, Request& request) {
     auto chat_id = checked_chat_id(**given);
     if (!chat_id) co_return std::unexpected(std::move(chat_id.error()));
     request.log_fields = log_value({.chat = *chat_id});
-    auto ended = co_await end_session(services, ChatKey{request.identity->id, std::move(*chat_id)});
+    auto ended = co_await end_session(services, ChatKey{request.identity->id, std::move(*chat_id)},
+                                      parse_request_plan(request.plan));
     if (!ended) co_return std::unexpected(std::move(ended.error()));
     co_return json_response(R"({"status": "Chat session ended, summary saved"})");
 }

@@ -106,6 +106,8 @@ Task<Result<Response>> complete_as_npc(Services& services, Request& request, Ope
     CompletionDeltas deltas(*request.stream, frame);
     TurnRequest turn;
     turn.user_id = identity.id;
+    turn.plan = parse_request_plan(request.plan);
+    turn.bound = asked.bound;
     turn.npc_id = (*npc)->npc_id;
     turn.message = std::move(said->message);
     if (may_add) turn.addition = std::move(said->addition);

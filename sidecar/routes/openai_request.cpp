@@ -117,6 +117,18 @@ Result<std::optional<std::string>> read_chat_id(const json_t* root, const Reques
     return chat_id;
 }
 
+// What the model would refuse is not refused here.
+AnswerBound bound_of(const json_t* root) {
+    AnswerBound bound;
+    for (const char* name : {"max_tokens", "max_completion_tokens"}) {
+        const json_t* tokens = json_object_get(root, name);
+        if (json_is_integer(tokens)) bound.tokens = json_integer_value(tokens);
+    }
+    const json_t* choices = json_object_get(root, "n");
+    if (json_is_integer(choices)) bound.choices = json_integer_value(choices);
+    return bound;
+}
+
 } // namespace
 
 Result<OpenAiRequest> read_completion_request(const std::string& body) {
@@ -139,6 +151,7 @@ Result<OpenAiRequest> read_completion_request(const std::string& body) {
     request.upstream.members = members_without(body, {"model", "stream", "stream_options"});
     request.upstream.prompt_estimate =
         static_cast<std::int64_t>(estimate_tokens(find_json_member(body, "messages")));
+    request.bound = bound_of(root->get());
     request.body = std::move(*root);
     return request;
 }
@@ -157,6 +170,7 @@ Result<OpenAiRequest> read_embeddings_request(const std::string& body) {
     request.upstream.members = members_without(body, {"model"});
     request.upstream.prompt_estimate =
         static_cast<std::int64_t>(estimate_tokens(find_json_member(body, "input")));
+    request.bound.tokens = 0;
     request.body = std::move(*root);
     return request;
 }

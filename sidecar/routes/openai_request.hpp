@@ -3,6 +3,7 @@
 
 #include "base/json.hpp"
 #include "chat/prompt.hpp"
+#include "chat/spending.hpp"
 #include "http/message.hpp"
 #include "model/openai_wire.hpp"
 
@@ -20,6 +21,7 @@ struct OpenAiRequest {
     std::string npc_id; // where the model is "npc/<npc_id>" (or "npc%2F<npc_id>")
     bool streamed = false;
     bool include_usage = false; // in a stream
+    AnswerBound bound;
     CompletionRequest upstream; // for any model: numbers and unknown members keep their form
 };
 

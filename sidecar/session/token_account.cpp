@@ -14,8 +14,19 @@ constexpr Millis kChatsWait = 1000; // nobody knows when a chat's answer will ha
 // token_scripts.cpp has the same in Lua: what changes here must change there.
 std::optional<TokenAccount::Refusal> TokenAccount::reserve(const Reservation& reservation, std::int64_t least,
                                                            Millis now) {
-    const TokenLimits& limits = reservation.limits;
-    let_pass(limits, now);
+    let_pass(reservation.limits, now);
+    if (least > 0) {
+        if (auto refusal = find_shortage(reservation.limits, least, now)) return refusal;
+    }
+    if (reservation.limits.per_minute > 0) owed_ += static_cast<double>(reservation.tokens);
+    day_used_ += reservation.tokens;
+    reservations_.insert_or_assign(reservation.id, now + kReservationMillis);
+    return std::nullopt;
+}
+
+// The one that lasts longest.
+std::optional<TokenAccount::Refusal> TokenAccount::find_shortage(const TokenLimits& limits,
+                                                                 std::int64_t least, Millis now) const {
     std::optional<Refusal> refusal;
     const auto refuse = [&refusal](Shortage shortage, Millis wait) {
         if (!refusal || wait > refusal->wait) refusal = Refusal{shortage, wait};
@@ -31,11 +42,7 @@ std::optional<TokenAccount::Refusal> TokenAccount::reserve(const Reservation& re
     }
     if (limits.per_day > 0 && day_used_ + least > limits.per_day)
         refuse(Shortage::day, (day_ + 1) * kDayMillis - now);
-    if (refusal) return refusal;
-    if (limits.per_minute > 0) owed_ += static_cast<double>(reservation.tokens);
-    day_used_ += reservation.tokens;
-    reservations_.insert_or_assign(reservation.id, now + kReservationMillis);
-    return std::nullopt;
+    return refusal;
 }
 
 void TokenAccount::settle(const Reservation& reservation, std::int64_t used, Millis now) {

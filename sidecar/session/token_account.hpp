@@ -18,7 +18,7 @@ class TokenAccount {
         Shortage shortage;
         Millis wait;
     };
-    // Nothing, where it is granted.
+    // Nothing, where it is granted; always, for `least` 0.
     std::optional<Refusal> reserve(const Reservation& reservation, std::int64_t least, Millis now);
     void settle(const Reservation& reservation, std::int64_t used, Millis now);
     void renew(const Reservation& reservation, Millis now);
@@ -28,6 +28,7 @@ class TokenAccount {
 
   private:
     void let_pass(const TokenLimits& limits, Millis now);
+    std::optional<Refusal> find_shortage(const TokenLimits& limits, std::int64_t least, Millis now) const;
 
     double owed_ = 0; // of the minute's tokens
     Millis at_;       // when that was so

@@ -17,7 +17,7 @@ struct TokenLimits { // 0: no limit
 
 // What a call will take, as far as is known before it.
 struct TokenEstimate {
-    std::int64_t least = 1;    // so much must be left, or it is refused
+    std::int64_t least = 1;    // so much must be left, or it is refused; 0: it is granted whatever is left
     std::int64_t reserved = 1; // so much is taken until it is settled, at least `least`
 };
 

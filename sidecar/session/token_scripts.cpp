@@ -27,12 +27,14 @@ local short, wait = nil, 0
 local function refuse(what, ms)
     if ms > wait then short, wait = what, ms end
 end
-if chats > 0 and redis.call('ZCARD', KEYS[2]) >= chats then refuse('chats', 1000) end
-local lack = owed + least - per_minute
-if per_minute > 0 and lack > 0 then
-    refuse('minute', least > per_minute and 60000 or math.ceil(lack * 60000 / per_minute))
+if least > 0 then
+    if chats > 0 and redis.call('ZCARD', KEYS[2]) >= chats then refuse('chats', 1000) end
+    local lack = owed + least - per_minute
+    if per_minute > 0 and lack > 0 then
+        refuse('minute', least > per_minute and 60000 or math.ceil(lack * 60000 / per_minute))
+    end
+    if per_day > 0 and used + least > per_day then refuse('day', (day + 1) * 86400000 - now) end
 end
-if per_day > 0 and used + least > per_day then refuse('day', (day + 1) * 86400000 - now) end
 if short then return {short, wait} end
 if per_minute > 0 then owed = owed + reserved end
 used = used + reserved

@@ -3,8 +3,10 @@
 #include "base/ids.hpp"
 #include "db/migrations.hpp"
 #include "db/postgres.hpp"
+#include "session/redis_idempotency_store.hpp"
 #include "session/redis_session_store.hpp"
 #include "session/redis_token_budget.hpp"
+#include "session/sql_idempotency_store.hpp"
 #include "session/sql_session_store.hpp"
 
 #include <atomic>
@@ -158,6 +160,7 @@ Node::Node(Loop& loop, const Home& home, NodeOptions options) {
         redis_ = std::make_unique<Redis>(loop.executor(), address.value(), options.limit);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, options.idle_ttl);
         tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
+        repeats_ = std::make_unique<RedisIdempotencyStore>(*redis_);
     } else {
         if (home.kind() == Kind::sqlite) {
             auto handle = db::open_sqlite(home.sqlite_path());
@@ -170,6 +173,7 @@ Node::Node(Loop& loop, const Home& home, NodeOptions options) {
         catalog_ = std::make_unique<Catalog>(*database_);
         sessions_ = std::make_unique<SqlSessionStore>(*database_, options.idle_ttl);
         tokens_ = std::make_unique<LocalTokenBudget>(token_accounts_, *catalog_);
+        repeats_ = std::make_unique<SqlIdempotencyStore>(*database_);
     }
     const bool ready = loop.poll(
         kPatience, [this] { return sessions_->ping(); }, [](const auto& pong) { return pong.has_value(); });

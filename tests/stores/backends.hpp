@@ -6,6 +6,7 @@
 #include "db/postgres_connection.hpp"
 #include "io/redis.hpp"
 #include "io/worker.hpp"
+#include "session/idempotency.hpp"
 #include "session/local_token_budget.hpp"
 #include "session/session_store.hpp"
 #include "tests/stores/loop.hpp"
@@ -65,6 +66,7 @@ class Node {
     SessionStore& sessions() { return *sessions_; }
     // In Redis; else of this process, so that two nodes know nothing of each other.
     TokenBudget& tokens() { return *tokens_; }
+    IdempotencyStore& repeats() { return *repeats_; }
     Catalog& catalog() { return *catalog_; } // not on Redis
     db::Database& database() { return *database_; }
 
@@ -76,6 +78,7 @@ class Node {
     std::unique_ptr<SessionStore> sessions_;
     TokenAccounts token_accounts_;
     std::unique_ptr<TokenBudget> tokens_;
+    std::unique_ptr<IdempotencyStore> repeats_;
 };
 
 // Whose chats a test can use. On the databases a user's row is made.

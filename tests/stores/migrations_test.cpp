@@ -36,7 +36,7 @@ TEST_P(Migrations, MakeTheSchema) {
     EXPECT_EQ(home.query("SELECT count(*) FROM users"), "1");
     EXPECT_EQ(home.query("SELECT id FROM users"), "0");
     for (const auto* table : {"api_keys", "login_attempts", "npcs", "imported", "chats", "messages",
-                              "chat_leases", "token_usage"})
+                              "chat_leases", "token_usage", "idempotency"})
         EXPECT_EQ(home.query(std::string("SELECT count(*) FROM ") + table), "0") << table;
 }
 
@@ -58,11 +58,11 @@ TEST_P(Migrations, DoNothingTheSecondTime) {
 
 TEST_P(Migrations, GoOnWhereTheyStopped) {
     const Home home(GetParam());
-    home.query("DROP TABLE token_usage"); // the last one's
+    home.query("DROP TABLE idempotency"); // the last one's
     home.query("DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)");
     const auto done = migrate(home);
     ASSERT_TRUE(done.has_value()) << done.error();
-    EXPECT_EQ(home.query("SELECT count(*) FROM token_usage"), "0");
+    EXPECT_EQ(home.query("SELECT count(*) FROM idempotency"), "0");
     EXPECT_EQ(home.query("SELECT max(version) - count(*) FROM schema_migrations"), "0");
 }
 

@@ -98,6 +98,15 @@ TEST_P(TokenBudgets, SoManyChatsAtOnce) {
     EXPECT_EQ(wait_for(limits, 1, 1), 1);
 }
 
+TEST_P(TokenBudgets, WhatIsNeverRefusedMakesDebts) {
+    const TokenLimits limits{600, 1000, 1};
+    EXPECT_EQ(wait_for(limits, 600, 600), 0);
+    settle(granted(limits, 0, 600), 300);
+    const int wait = wait_for({600, 0, 0}, 1, 1);
+    EXPECT_GE(wait, 28);
+    EXPECT_LE(wait, 31);
+}
+
 TEST_P(TokenBudgets, EachUserHasItsOwn) {
     const TokenLimits limits{100, 100, 1};
     EXPECT_EQ(wait_for(limits, 100, 100), 0);

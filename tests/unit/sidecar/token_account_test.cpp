@@ -177,6 +177,16 @@ TEST(TokenAccount, ARefusalTakesNothing) {
     EXPECT_EQ(account.reserve("b", 600, 600), "ok");
 }
 
+TEST(TokenAccount, WhatIsNeverRefusedMakesDebts) {
+    Account account({600, 1000, 1});
+    EXPECT_EQ(account.reserve("a", 600, 600), "ok");
+    EXPECT_EQ(account.reserve("memory", 0, 600), "ok");
+    account.settle("a", 600, 600);
+    account.settle("memory", 600, 300);
+    EXPECT_EQ(account.reserve("b", 1, 1, kNow + 30'000), "minute 100");
+    EXPECT_EQ(account.reserve("b", 101, 101, kNow + 60'000), "day 86339000");
+}
+
 TEST(TokenAccount, AChangedPlanTakesEffectAtOnce) {
     Account account(per_minute(600));
     EXPECT_EQ(account.reserve("a", 600, 600), "ok");
