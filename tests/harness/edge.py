@@ -4,6 +4,7 @@ NPCCHAT_NGINX names another nginx than the machine's; the module is that of NPCC
 a command that nginx is started through, such as valgrind.
 """
 
+import http.client
 import os
 import pathlib
 import re
@@ -11,6 +12,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 
 from . import ROOT, processes
 from .client import Client
@@ -44,7 +46,7 @@ http {{
 
 # What the module needs in "http" before it can be switched on anywhere.
 MODULE_HTTP = """
-    npcchat_key_cache zone=keys:1m valid=10s invalid=10s stale=1h;
+    npcchat_key_cache {cache};
     npcchat_secret_file {folder}/secret;
     npcchat_limit_zone zone=users:1m rate=1r/m;
     upstream keys { server unix:{keys}; keepalive 4; }
@@ -94,33 +96,40 @@ def sanitizer_environment():
     return {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0"}
 
 
+CACHE = "zone=keys:1m valid=10s invalid=10s stale=1h"
+
+
 class EdgeNginx:
     """An nginx whose "http" has `http`, and a server on `port` with `server`.
 
     In all texts `{folder}`, `{port}` and `{keys}` stand for this nginx's folder and port and the lookups' socket.
-    With `module=False` it runs without the module.
+    With `module=False` it runs without the module. `tolerated` are parts of error lines that a test provokes.
     """
 
+    tolerated = ()
+
     def __init__(self, folder, *, keys="/nonexistent", server="", http="", main="", module=True, protect=True,
-                 listen="", workers=1, log_level="info"):
+                 listen="", workers=1, log_level="info", cache=CACHE):
         self.folder = pathlib.Path(folder)
         (self.folder / "pages").mkdir(parents=True)
         self.port = free_port()
         self.error_log = self.folder / "error.log"
         self._places = {"folder": str(self.folder), "port": str(self.port), "keys": str(keys)}
         self._listen = listen
+        self._clients = []
         secret = self.folder / "secret"
         secret.write_text(SECRET + "\n")
         secret.chmod(0o640)
         self.conf = self.folder / "nginx.conf"
         self.configure(server=server, http=http, module=module, protect=protect,
-                       main=f"{main}\nworker_processes {workers};", log_level=log_level)
+                       main=f"{main}\nworker_processes {workers};", log_level=log_level, cache=cache)
         self._process = Process("nginx", [*shlex.split(os.environ.get("NPCCHAT_NGINX_WRAPPER", "")),
                                           *self.command()], self.folder / "nginx.log",
                                 env={**os.environ, **sanitizer_environment()}, stop_signal=signal.SIGQUIT)
 
-    def configure(self, *, server="", http="", main="", module=True, protect=True, log_level="info"):
+    def configure(self, *, server="", http="", main="", module=True, protect=True, log_level="info", cache=CACHE):
         """Writes another configuration, for a reload."""
+        self._places["cache"] = cache
         if os.geteuid() == 0:
             main = f"user root;\n{main}"
         if module:
@@ -155,6 +164,8 @@ class EdgeNginx:
         return self
 
     def stop(self):
+        for client in self._clients:
+            client.close()
         return self._process.stop(60)
 
     def reload(self):
@@ -173,6 +184,12 @@ class EdgeNginx:
     def client(self, key=None, **more):
         return Client(self.port, key, **more)
 
+    def keep_alive(self, key=None):
+        """A client with one connection, which is closed in the end."""
+        client = KeepAlive(self.port, key)
+        self._clients.append(client)
+        return client
+
     def connect(self, timeout=10):
         """A raw connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout)
@@ -182,7 +199,8 @@ class EdgeNginx:
 
     def broken(self):
         """What nginx and the sanitizers complained about; empty where all is well."""
-        return [line for line in (self.log() + self._process.output()).splitlines() if BROKEN.search(line)]
+        lines = [line for line in (self.log() + self._process.output()).splitlines() if BROKEN.search(line)]
+        return [line for line in lines if not any(text in line for text in self.tolerated)]
 
     def _listens(self):
         self._process.require_alive()
@@ -190,3 +208,30 @@ class EdgeNginx:
         if connection is not None:
             connection.close()
         return connection is not None
+
+
+class KeepAlive:
+    """A client with one connection, for how long single requests take. `key` may be changed."""
+
+    def __init__(self, port, key):
+        self.key = key
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+    def get(self, path="/"):
+        """Status, and how long it took."""
+        begun = time.monotonic()
+        self._connection.request("GET", path, headers={"Authorization": self.key} if self.key else {})
+        answer = self._connection.getresponse()
+        answer.read()
+        return answer.status, time.monotonic() - begun
+
+    def use(self, seconds):
+        """Goes on asking: all statuses, and the longest time of one."""
+        found, end = [], time.monotonic() + seconds
+        while time.monotonic() < end:
+            found.append(self.get())
+            time.sleep(0.02)
+        return {status for status, _ in found}, max(took for _, took in found)
+
+    def close(self):
+        self._connection.close()

@@ -1,11 +1,14 @@
 """What stands behind the edge in its own tests: a sidecar's key socket, and an upstream that says what it was sent."""
 
+import collections
 import hashlib
 import http.server
 import json
 import pathlib
+import secrets
 import socketserver
 import threading
+import time
 import urllib.parse
 
 from . import edge
@@ -93,23 +96,64 @@ class _TcpServer(_Connections, socketserver.ThreadingMixIn, socketserver.TCPServ
     allow_reuse_address = True
 
 
+def digest_of(key):
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
 class KeyServer(_Server):
-    """The sidecar's socket for key lookups, with keys that the test adds. `lookups` names whose were asked for."""
+    """The sidecar's socket for key lookups, with keys that the test adds. `lookups` names whose were asked for.
+
+    Every answer takes `delay` seconds, and has `status` where that is set. `requests` has the lookups' headers.
+    """
 
     def __init__(self, path):
         super().__init__()
         self.path = pathlib.Path(path)
         self.lookups = []
+        self.requests = []
+        self.delay = 0.0
+        self.status = None
         self._keys = {}
+        self._asked = collections.Counter()
+        self._lock = threading.Lock()
+        self._thawed = threading.Event()
+        self._thawed.set()
 
     def add(self, key, user_id, name=None, *, role="user", plan=""):
-        self._keys[hashlib.sha256(key.encode()).hexdigest()] = (user_id, name or f"user{user_id}", role, plan)
+        self._keys[digest_of(key)] = (user_id, name or f"user{user_id}", role, plan)
         return key
 
+    def new_user(self, name, *, user_id=None, **more):
+        """A key that nobody has had before, of a new user unless `user_id` says whose."""
+        return self.add("npc_" + secrets.token_urlsafe(32), len(self._keys) + 100 if user_id is None else user_id, name,
+                        **more)
+
     def remove(self, key):
-        del self._keys[hashlib.sha256(key.encode()).hexdigest()]
+        del self._keys[digest_of(key)]
+
+    def asked(self, key):
+        """How often it was asked for a key."""
+        return self._asked[digest_of(key)]
+
+    def freeze(self):
+        """Takes lookups and answers none until thaw()."""
+        self._thawed.clear()
+
+    def thaw(self):
+        self._thawed.set()
+
+    def stop(self):
+        self.thaw()
+        super().stop()
 
     def answer(self, headers):
+        with self._lock:
+            self._asked[headers.get("X-Npcchat-Key")] += 1
+            self.requests.append(list(headers.items()))
+        self._thawed.wait(60)
+        time.sleep(self.delay)
+        if self.status is not None:
+            return self.status, []
         if headers.get("X-Npcchat-Secret") != edge.SECRET:
             return 403, []
         found = self._keys.get(headers.get("X-Npcchat-Key"))
@@ -127,8 +171,12 @@ class KeyServer(_Server):
             def do_GET(self):
                 self.send(*keys.answer(self.headers))
 
-        self.path.unlink(missing_ok=True)
-        return _UnixServer(str(self.path), Handler)
+        # The path is never without a socket: nginx takes that for worse than a server that is away.
+        new = self.path.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        server = _UnixServer(str(new), Handler)
+        new.rename(self.path)
+        return server
 
 
 class Upstream(_Server):
