@@ -72,5 +72,8 @@ def check(seen, headers, ours, number):
     got = [(name, value) for name, value in seen["headers"] if name not in ("Host", "Connection", "Authorization")]
     assert [name for name, _ in got if name.lower().startswith("x-npcchat-")] == ours, number
     rest = [(name, value) for name, value in got if not name.lower().startswith("x-npcchat-")]
-    assert [pair for pair in rest if pair[0] != "X-Request-Id"] == passed_on(headers), number
-    assert len([pair for pair in rest if pair[0] == "X-Request-Id"]) <= 1, number
+    # Of these there is one, the client's or a new one.
+    made = ("X-Request-Id", "traceparent")
+    assert [pair for pair in rest if pair[0] not in made] == passed_on(headers), number
+    for one in made:
+        assert len([name for name, _ in rest if name == one]) <= 1, number

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -32,8 +33,9 @@ def machine(installed, folder):
     settings = dict(pair.split("=", 1) for pair in re.search(r"^Environment=(.*)$", unit, re.MULTILINE)[1].split())
     sidecar = Process("sidecar", [installed.root / "usr/bin/npcchat-sidecar"], installed.root / "sidecar.log",
                       env={"PATH": os.environ["PATH"], **settings}).start()
-    secret = installed.root / "var/lib/npcchat/edge.secret"
-    wait_until(lambda: sidecar.require_alive() or secret.exists(), 20, "the secret")
+    # It serves from here on; its secret and key are there earlier.
+    sockets = [installed.root / "run/npcchat/sidecar.sock", installed.root / "run/npcchat/sidecar.sock.keys"]
+    wait_until(lambda: sidecar.require_alive() or all(map(is_served, sockets)), 20, "the sidecar")
     installed.processes = [sidecar]
     yield installed
     for process in reversed(installed.processes):
@@ -80,6 +82,11 @@ def test_the_section_word_by_word(machine, upstream, blocks):
     again = [status(f"http://127.0.0.1:{own_port}/game/", key) for _ in range(5)]
     assert again == [200, 200, 200, 200, 429]
     assert status(f"http://127.0.0.1:{own_port}/") in (200, 403, 404)
+
+
+def is_served(path):
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def status(url, key=None):
