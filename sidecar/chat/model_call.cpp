@@ -35,7 +35,7 @@ Budget budget_for(const Services& services, const Model& model) {
 }
 
 Usage used_before_an_answer(const Error& error, const CompletionRequest& request) {
-    if (error.status != kClientLeft && error.status != 504) return {};
+    if (error.status != kClientLeft) return {};
     return Usage{request.prompt_estimate, 0};
 }
 

@@ -18,7 +18,7 @@ Task<Result<ModelPtr>> find_model_for(Services& services, UserId user_id, const 
 // How much of the model's context a prompt may fill.
 Budget budget_for(const Services& services, const Model& model);
 
-// What a call has cost that failed without an answer: where it was cut off, the prompt was read.
+// What a call has cost that ended without an answer: where the client left, the model had the prompt.
 Usage used_before_an_answer(const Error& error, const CompletionRequest& request);
 
 // Counts one call from its making on.

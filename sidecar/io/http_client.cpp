@@ -100,6 +100,7 @@ class HttpTransfer {
     Task<void> wait();
     void wake();
     std::string take_unread();
+    void forget_sent();
     void cancel();
 
     static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* transfer);
@@ -136,6 +137,14 @@ std::string HttpTransfer::take_unread() {
     std::string taken = std::exchange(response.body, {});
     if (shard && std::exchange(paused, false)) curl_easy_pause(easy.get(), CURLPAUSE_CONT);
     return taken;
+}
+
+// Once the answer has begun, a body that was sent whole is not sent again, and a stream lives long.
+void HttpTransfer::forget_sent() {
+    if (!shard || request.body.empty() || response.body.empty()) return;
+    curl_off_t sent = 0;
+    curl_easy_getinfo(easy.get(), CURLINFO_SIZE_UPLOAD_T, &sent);
+    if (static_cast<std::size_t>(sent) == request.body.size()) request.body = std::string();
 }
 
 void HttpTransfer::cancel() {
@@ -362,6 +371,7 @@ Task<std::expected<std::string, HttpFailure>> HttpStream::read(Clock::time_point
     transfer_->late_at = by;
     co_await transfer_->wait();
     transfer_->late_at = Clock::time_point::max();
+    transfer_->forget_sent();
     if (!transfer_->response.body.empty()) co_return transfer_->take_unread();
     if (transfer_->failure) co_return std::unexpected(*transfer_->failure);
     co_return std::string();

@@ -6,6 +6,8 @@ namespace npcchat {
 namespace {
 
 constexpr std::string_view kDone = "[DONE]";
+// Chunks that say nothing, some endpoints' signs of life, before they are passed on all the same.
+constexpr std::size_t kMaxEarly = 64;
 // What may follow a finish_reason: the usage and [DONE].
 constexpr auto kAfterFinish = std::chrono::seconds(5);
 
@@ -22,7 +24,7 @@ Task<Tried<void>> ModelStream::begin() {
     for (;;) {
         while (const auto chunk = read_next()) {
             early_.emplace_back(chunk->data);
-            if (spoke_) co_return Tried<void>();
+            if (spoke_ || early_.size() == kMaxEarly) co_return Tried<void>();
         }
         const auto more = co_await read_more();
         if (!more) co_return std::unexpected(more.error());

@@ -16,7 +16,7 @@ class ModelStream {
     ModelStream(HttpStream http, const ModelTarget& target, Clock::time_point asked,
                 std::int64_t prompt_estimate);
 
-    // Waits for the first chunk that says something, or for the end.
+    // Waits for the first chunk that says something, for many that do not, or for the end.
     Task<Tried<void>> begin();
 
     // Once begun: whose answer it is, and the place that it takes there.

@@ -2,6 +2,7 @@
 
 #include "account/names.hpp"
 #include "base/json_walk.hpp"
+#include "chat/harmless.hpp"
 #include "chat/tokens.hpp"
 
 #include <fmt/format.h>
@@ -81,7 +82,8 @@ Result<void> read_message(const json_t* message, std::size_t index, NpcRequest& 
     } else if (role == "user") {
         request.history.push_back({PastMessage::Role::user, std::move(*text)});
     } else if (role == "assistant") {
-        if (!text->empty()) request.history.push_back({PastMessage::Role::assistant, std::move(*text)});
+        // What the NPC is said to have answered is the caller's text, and no more to be believed.
+        if (!text->empty()) request.history.push_back({PastMessage::Role::assistant, harmless(*text)});
     } else {
         return wrong(place + ".role", "must be system, developer, user or assistant");
     }

@@ -28,7 +28,8 @@ class Answer:
 
     @property
     def detail(self):
-        return self.json["detail"]
+        """What an error says, in either of the forms that errors have."""
+        return self.json["error"]["message"] if "error" in self.json else self.json["detail"]
 
     @property
     def request_id(self):
@@ -44,7 +45,8 @@ class Answer:
         assert self.status in statuses, f"{self._what}: {self.status} instead of {statuses}: {self.text[:500]}"
         content_type = self.headers.get("Content-Type", "")
         assert content_type.split(";")[0] == JSON_TYPE, f"{self._what}: {content_type}: {self.text[:200]}"
-        assert isinstance(self.json, dict) and isinstance(self.detail, str) and self.detail, self.text
+        form = "error" if " /v1/" in self._what else "detail"
+        assert list(self.json) == [form] and isinstance(self.detail, str) and self.detail, self.text
         assert self.request_id, f"{self._what}: no X-Request-Id"
         leaked = [name for name in self.headers if name.lower().startswith("x-npcchat-")]
         assert not leaked, f"{self._what}: {leaked} left the edge"

@@ -16,7 +16,7 @@ from harness.ports import fresh_address
 from harness.waiting import wait_until
 
 LIMITED_BY_ADDRESS = ("signup", "renewKey")
-LIMITED_BY_USER = ("chatWithNpc", "chatWithAssistant")
+LIMITED_BY_USER = ("chatWithNpc", "chatWithAssistant", "createChatCompletion", "createEmbeddings")
 PASSWORD = "correct horse battery"
 MULTIPART_TYPE = "multipart/form-data"
 BOUNDARY = "the-parts-are-divided-by-this"
@@ -185,6 +185,11 @@ RECIPES = {
     "deleteUser": deletable_user,
     "getPlan": lambda world: Call(path={"name": world.name}),
     "setPlan": limitable_user,
+    "createChatCompletion": lambda world: Call(body={"model": f"npc/{world.npc_id}",
+                                                     "messages": [{"role": "user", "content": "Good day!"}]}),
+    "createEmbeddings": lambda world: Call(body={"input": ["Good day!"]}),
+    "listModels": lambda world: Call(),
+    "getModel": lambda world: Call(path={"model": f"npc/{world.npc_id}"}),
     "metrics": lambda world: Call(),
     "edgeMetrics": lambda world: Call(),
     "healthz": lambda world: Call(),
@@ -196,4 +201,4 @@ RECIPES = {
 
 # Values of path parameters that name nothing.
 UNKNOWN = {"npc_id": "00000000-0000-4000-8000-000000000000", "chat_id": "never-heard-of", "user": "nobody-at-all",
-           "name": "nobody-at-all", "asset": "nothing.js"}
+           "name": "nobody-at-all", "asset": "nothing.js", "model": "npc/nobody"}

@@ -99,7 +99,7 @@ def test_every_reference_resolves():
 
 def test_every_component_is_used():
     used = {node["$ref"] for _, node in nodes(DOCUMENT.raw) if isinstance(node.get("$ref"), str)}
-    used.add("#/components/responses/MethodNotAllowed")
+    used |= {"#/components/responses/MethodNotAllowed", "#/components/responses/V1MethodNotAllowed"}
     for kind, components in DOCUMENT.raw["components"].items():
         if kind != "securitySchemes":
             unused = [name for name in components if f"#/components/{kind}/{name}" not in used]
@@ -154,12 +154,13 @@ def test_path_parameters_are_those_of_the_path(operation):
 
 
 @OPERATIONS
-def test_errors_have_the_one_form(operation):
+def test_errors_have_the_form_of_their_path(operation):
+    form = "V1Error" if operation.path.startswith("/v1/") else "Error"
     for status, response in operation.responses.items():
         if status[0] not in "45" and status != "default":
             continue
         assert list(response["content"]) == [JSON_TYPE], status
-        assert response["content"][JSON_TYPE]["schema"] == {"$ref": "#/components/schemas/Error"}, status
+        assert response["content"][JSON_TYPE]["schema"] == {"$ref": f"#/components/schemas/{form}"}, status
         assert response["content"][JSON_TYPE]["examples"], status
 
 
