@@ -198,9 +198,7 @@ def test_a_sidecar_that_is_killed_keeps_no_place_for_long(fresh):
     product.stub.wait_for(1)
     os.kill(product.sidecar_pid(), signal.SIGKILL)
     running.result(timeout=10)
-    wait_until(lambda: not product.alive() or product.anyone.get("/readyz").status == 200, 20, "another sidecar")
-    if not product.alive():
-        product.restart()
+    product.restart()
     wait_until(lambda: send(user.client, None, "hello").status == 200, 25, "the place to be free", interval=0.5)
 
 
