@@ -213,6 +213,7 @@ def test_sigterm_lets_streams_finish(launcher):
             with chat_stream(user.client, None, "hello", "a-chat") as stream:
                 stream.read_event()
                 stack.signal_sidecar(signal.SIGTERM)
+                wait_until(lambda: product.anyone.get("/readyz").status != 200, 10, "the end of new requests")
                 send(user.client, None, "too late").expect_error(502, 503)
                 *deltas, final = stream.events()
             assert len(deltas) == 29 and final.json["response"] == "x" * 30
