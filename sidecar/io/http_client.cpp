@@ -3,7 +3,9 @@
 #include "base/retry_after.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <cstdlib>
 #include <curl/curl.h>
 #include <optional>
 #include <unordered_map>
@@ -20,6 +22,8 @@ constexpr auto kLetEnd = std::chrono::seconds(1);
 constexpr std::size_t kShards = 12;
 constexpr long kMaxKeptConnections = 256; // a shard
 constexpr std::size_t kMaxSpareHandles = 32;
+// From here on libcurl would ask whether the body is wanted, and wait for a second.
+constexpr std::size_t kExpectFrom = 1024UL * 1024;
 // How late a missing first byte may be noticed: one timer for all transfers costs less than one each.
 constexpr auto kSweep = std::chrono::milliseconds(100);
 
@@ -29,6 +33,14 @@ struct EasyCleanup {
 struct SlistFree {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
+
+// Else libcurl need not look for one with every request.
+bool environment_has_proxy() {
+    static const bool has =
+        std::ranges::any_of(std::array{"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"},
+                            [](const char* name) { return std::getenv(name) != nullptr; });
+    return has;
+}
 
 HttpFailure failure_of(CURLcode code) {
     switch (code) {
@@ -71,6 +83,7 @@ class HttpClient::Shard {
     static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
     static int on_timer(CURLM* multi, long timeout_ms, void* self);
 
+    std::unique_ptr<CURL, EasyCleanup> handle();
     void prepare(HttpTransfer& transfer);
     void watch(const std::shared_ptr<Socket>& socket);
     void act(curl_socket_t fd, int events);
@@ -86,6 +99,7 @@ class HttpClient::Shard {
     Clock::time_point wanted_at_ = Clock::time_point::max();
     Clock::time_point armed_for_ = Clock::time_point::max();
     bool waking_soon_ = false;
+    bool starting_ = false; // libcurl wants to be called at once, and will be
     std::unordered_map<curl_socket_t, std::shared_ptr<Socket>> sockets_;
     std::unordered_map<CURL*, std::shared_ptr<HttpTransfer>> transfers_;
     std::vector<std::unique_ptr<CURL, EasyCleanup>> spare_;
@@ -207,7 +221,7 @@ int HttpClient::Shard::on_timer(CURLM*, long timeout_ms, void* user) {
     auto* self = static_cast<Shard*>(user);
     self->wanted_at_ = Clock::time_point::max();
     if (timeout_ms == 0) {
-        self->wake_soon();
+        if (!self->starting_) self->wake_soon();
     } else if (timeout_ms > 0) {
         self->wanted_at_ = Clock::now() + std::chrono::milliseconds(timeout_ms);
         self->arm_timer();
@@ -294,32 +308,42 @@ void HttpClient::Shard::collect_finished() {
     }
 }
 
-void HttpClient::Shard::prepare(HttpTransfer& transfer) {
-    if (spare_.empty()) {
-        transfer.easy.reset(curl_easy_init());
-    } else {
-        transfer.easy = std::move(spare_.back());
+// One that was used before, or a new one with what is the same for all requests.
+std::unique_ptr<CURL, EasyCleanup> HttpClient::Shard::handle() {
+    if (!spare_.empty()) {
+        auto spare = std::move(spare_.back());
         spare_.pop_back();
+        return spare;
     }
+    std::unique_ptr<CURL, EasyCleanup> made(curl_easy_init());
+    CURL* easy = made.get();
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, HttpTransfer::on_body);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, HttpTransfer::on_header);
+    if (!environment_has_proxy()) curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    return made;
+}
+
+void HttpClient::Shard::prepare(HttpTransfer& transfer) {
+    transfer.easy = handle();
     CURL* easy = transfer.easy.get();
     const HttpRequest& request = transfer.request;
     for (const std::string& header : request.headers) {
         transfer.headers.reset(curl_slist_append(transfer.headers.release(), header.c_str()));
     }
-    transfer.headers.reset(curl_slist_append(transfer.headers.release(), "Expect:"));
+    if (request.body.size() >= kExpectFrom) {
+        transfer.headers.reset(curl_slist_append(transfer.headers.release(), "Expect:"));
+    }
     curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.data());
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.timeouts.connect.count()));
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeouts.whole.count()));
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, HttpTransfer::on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, HttpTransfer::on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
 }
 
@@ -334,7 +358,10 @@ void HttpClient::Shard::start(const std::shared_ptr<HttpTransfer>& transfer) {
     prepare(*transfer);
     transfer->shard = this;
     transfers_.emplace(transfer->easy.get(), transfer);
+    starting_ = true;
     curl_multi_add_handle(multi_.get(), transfer->easy.get());
+    starting_ = false;
+    act(CURL_SOCKET_TIMEOUT, 0);
 }
 
 void HttpClient::Shard::finish(HttpTransfer& transfer, std::optional<HttpFailure> failure) {
@@ -346,7 +373,6 @@ void HttpClient::Shard::finish(HttpTransfer& transfer, std::optional<HttpFailure
     transfer.response.status = static_cast<int>(status);
     transfer.failure = failure;
     curl_multi_remove_handle(multi_.get(), transfer.easy.get());
-    curl_easy_reset(transfer.easy.get()); // keeps its connection in the multi's pool
     if (spare_.size() < kMaxSpareHandles) spare_.push_back(std::move(transfer.easy));
     transfer.easy.reset();
     transfer.watch.reset();

@@ -19,7 +19,7 @@ double random_fraction() {
 }
 
 std::vector<std::string> headers_for(const ModelTarget& target) {
-    std::vector<std::string> headers = {"Content-Type: application/json", "Accept: application/json"};
+    std::vector<std::string> headers = {"Content-Type: application/json"};
     if (target.wire == Wire::anthropic) {
         headers.push_back("anthropic-version: " + std::string(kAnthropicVersion));
         if (!target.api_key.empty()) headers.push_back("x-api-key: " + target.api_key);

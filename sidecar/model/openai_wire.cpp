@@ -93,17 +93,26 @@ std::string completion_body(std::string_view upstream_name, const CompletionRequ
 }
 
 Result<Completion> parse_completion(std::string_view body) {
-    const auto root = parse_json(body);
-    if (!root) return malformed_answer();
-    const json_t* choice = json_array_get(json_object_get(root->get(), "choices"), 0);
-    const json_t* content = json_object_get(json_object_get(choice, "message"), "content");
-    if (!choice) return malformed_answer();
-    if (!json_is_string(content) || json_string_length(content) == 0) {
+    JsonWalk members(body);
+    std::string_view choices;
+    std::optional<Usage> usage;
+    if (!members.is_object()) return malformed_answer();
+    while (members.next()) {
+        if (members.name() == "choices") choices = members.value();
+        if (members.name() == "usage") usage = read_usage(members.value());
+    }
+    JsonWalk elements(choices);
+    if (members.failed() || elements.is_object() || !elements.next()) return malformed_answer();
+    const std::string_view choice = elements.value();
+    const std::string_view quoted = find_json_member(find_json_member(choice, "message"), "content");
+    if (!quoted.starts_with('"') || quoted == R"("")") {
         return fail(502, "The model endpoint gave an empty answer");
     }
-    const char* reason = json_string_value(json_object_get(choice, "finish_reason"));
-    return Completion{std::string(json_string_value(content), json_string_length(content)),
-                      reason ? reason : "stop", parse_usage(body)};
+    auto content = read_json_string(quoted);
+    if (!content) return malformed_answer();
+    return Completion{std::move(*content),
+                      read_json_string(find_json_member(choice, "finish_reason")).value_or("stop"),
+                      usage.value_or(Usage())};
 }
 
 Usage parse_usage(std::string_view body) {

@@ -18,12 +18,17 @@ Millis reserve_of(Millis idle_ttl) {
 }
 
 std::vector<std::string> keys_of(const ChatKey& chat) {
-    const std::string stem = fmt::format("npcchat:{{c:{}:{}}}:", chat.user_id, chat.chat_id);
+    std::string stem = "npcchat:{c:" + std::to_string(chat.user_id) + ':';
+    stem.append(chat.chat_id).append("}:");
     return {stem + "lease", stem + "meta", stem + "log", stem + "pad"};
 }
 
 std::string encode(const Message& message) {
-    return fmt::format("{}{}:{}", message.speaker == Speaker::user ? 'u' : 'a', message.at, message.text);
+    std::string text = message.speaker == Speaker::user ? "u" : "a";
+    text += std::to_string(message.at);
+    text += ':';
+    text += message.text;
+    return text;
 }
 
 Message decode(std::string_view stored) {
