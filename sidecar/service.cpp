@@ -33,10 +33,21 @@ struct Loop {
     Loop(Shared& shared, StoreBackends& backends)
         : stores(context.get_executor(), backends), leases(context.get_executor(), stores.sessions()),
           http(context.get_executor()), models(http),
-          services{shared,          shared.config,       stores.catalog(), stores.sessions(),
-                   stores.tokens(), stores.repeats(),    leases,           models,
-                   metrics,         shared.config.models},
-          server(context.get_executor(), services) {}
+          traces(context.get_executor(), http, shared.config.traces), services{shared,
+                                                                               shared.config,
+                                                                               stores.catalog(),
+                                                                               stores.sessions(),
+                                                                               stores.tokens(),
+                                                                               stores.repeats(),
+                                                                               leases,
+                                                                               models,
+                                                                               metrics,
+                                                                               traces,
+                                                                               shared.config.models},
+          server(context.get_executor(), services) {
+        metrics.redis = stores.redis_metrics();
+        metrics.database = &stores.database_metrics();
+    }
 
     asio::io_context context{1};
     Stores stores;
@@ -44,6 +55,7 @@ struct Loop {
     HttpClient http;
     ModelClient models;
     Metrics metrics;
+    Traces traces;
     Services services;
     Server server;
 };
@@ -151,8 +163,25 @@ class Service {
             co_await timer.async_wait(use_task);
         } while (busy() > 0 && Clock::now() < end);
         co_await shared_.usage.flush(loops_.front()->stores.catalog());
+        co_await flush_traces();
         for (const auto& loop : loops_)
             loop->context.stop();
+    }
+
+    // Each loop its own; a collector that does not answer is not waited for.
+    Task<void> flush_traces() {
+        const auto left = std::make_shared<std::atomic<std::size_t>>(loops_.size());
+        for (const auto& loop : loops_) {
+            spawn(loop->context.get_executor(), "last traces", [left, traces = &loop->traces] -> Task<void> {
+                co_await traces->flush();
+                --*left;
+            });
+        }
+        Timer timer(first().get_executor());
+        while (*left > 0) {
+            timer.expires_after(kDrainPoll);
+            co_await timer.async_wait(use_task);
+        }
     }
 
     Task<void> sweep() {

@@ -8,6 +8,7 @@
 #include "chat/plan_models.hpp"
 #include "chat/usage_log.hpp"
 #include "config/config.hpp"
+#include "io/traces.hpp"
 #include "model/model_client.hpp"
 #include "session/idempotency.hpp"
 #include "session/lease_keeper.hpp"
@@ -39,6 +40,7 @@ struct Services {
     LeaseKeeper& leases;
     ModelClient& models;
     Metrics& metrics;
+    Traces& traces;
     ModelTablePtr table; // of models; a reload puts another in its place, so who works with it keeps a copy
 };
 

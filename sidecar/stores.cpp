@@ -1,5 +1,6 @@
 #include "stores.hpp"
 
+#include "db/measured_database.hpp"
 #include "db/migrations.hpp"
 #include "db/postgres.hpp"
 #include "db/sqlite.hpp"
@@ -29,11 +30,12 @@ void StoreBackends::stop() {
 
 Stores::Stores(Executor executor, StoreBackends& backends) {
     const Config& config = backends.config_;
-    database_ = backends.sqlite_;
-    if (!database_) {
-        database_ = std::make_shared<db::Postgres>(executor, config.postgres_url, backends.connector_,
-                                                   config.store_timeout);
+    std::shared_ptr<db::Database> database = backends.sqlite_;
+    if (!database) {
+        database = std::make_shared<db::Postgres>(executor, config.postgres_url, backends.connector_,
+                                                  config.store_timeout);
     }
+    database_ = std::make_unique<db::MeasuredDatabase>(std::move(database));
     catalog_ = std::make_unique<Catalog>(*database_);
     if (config.redis) {
         redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
@@ -48,5 +50,9 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
 }
 
 Stores::~Stores() = default;
+
+const StoreMetrics& Stores::database_metrics() const {
+    return database_->metrics();
+}
 
 } // namespace npcchat

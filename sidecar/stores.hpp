@@ -14,8 +14,9 @@
 
 namespace npcchat {
 namespace db {
+class MeasuredDatabase;
 class Sqlite;
-}
+} // namespace db
 
 // Shared by the loops: SQLite's one connection, the thread that connects to PostgreSQL, and users' tokens
 // where there is no Redis.
@@ -47,8 +48,12 @@ class Stores {
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
 
+    // Of what lies below them; of Redis null where there is none.
+    const StoreMetrics& database_metrics() const;
+    const StoreMetrics* redis_metrics() const { return redis_ ? &redis_->metrics() : nullptr; }
+
   private:
-    std::shared_ptr<db::Database> database_;
+    std::unique_ptr<db::MeasuredDatabase> database_;
     std::unique_ptr<Redis> redis_;
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<SessionStore> sessions_;

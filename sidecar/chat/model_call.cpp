@@ -3,6 +3,7 @@
 #include <algorithm>
 
 namespace npcchat {
+
 Result<ModelPtr> find_model(const Services& services, const std::string& name) {
     if (const Model* model = services.table->find(name)) return ModelPtr(services.table, model);
     if (name.empty())
@@ -40,25 +41,51 @@ Usage used_before_an_answer(const Error& error, const CompletionRequest& request
 }
 
 void CountedCall::succeeded(const std::string& model, const Usage& used) {
-    end(model, used);
+    end(model, used, 0);
 }
 
 void CountedCall::failed(const std::string& model, const Error& error, const Usage& used) {
-    if (error.status != kClientLeft) add(metrics_.model_failures);
-    end(model, used);
+    if (error.status != kClientLeft) add(services_.metrics.model_failures);
+    end(model, used, error.status);
 }
 
-void CountedCall::end(const std::string& model, const Usage& used) {
-    add(metrics_.model_calls);
-    add(metrics_.tokens_in, used.prompt_tokens);
-    add(metrics_.tokens_out, used.completion_tokens);
-    metrics_.model_duration.observe(std::chrono::duration<double>(Clock::now() - begun_).count());
+void CountedCall::end(const std::string& model, const Usage& used, int status) {
+    Metrics& metrics = services_.metrics;
+    add(metrics.model_calls);
+    add(metrics.tokens_in, used.prompt_tokens);
+    add(metrics.tokens_out, used.completion_tokens);
+    const auto seconds = [](Clock::duration time) { return std::chrono::duration<double>(time).count(); };
+    const auto now = Clock::now();
+    ModelMetrics::Call call{seconds(now - begun_), {}, {}, used.prompt_tokens, used.completion_tokens};
+    if (first_token_at_) {
+        call.to_first_token = seconds(*first_token_at_ - begun_);
+        if (used.completion_tokens > 1) {
+            call.per_output_token =
+                seconds(now - *first_token_at_) / static_cast<double>(used.completion_tokens - 1);
+        }
+    }
+    metrics.models.observe(operation_, model, call);
     spending_.used(model, used);
+    if (spending_.trace()) trace(model, used, status);
+}
+
+// Under OpenTelemetry's names for generative AI:
+// https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+void CountedCall::trace(const std::string& model, const Usage& used, int status) const {
+    const std::string operation(name_of(operation_));
+    Span span{*spending_.trace(), new_span_id(), operation + ' ' + model, SpanKind::client, begun_};
+    span.attributes = {{"gen_ai.operation.name", operation},
+                       {"gen_ai.request.model", model},
+                       {"gen_ai.usage.input_tokens", used.prompt_tokens},
+                       {"gen_ai.usage.output_tokens", used.completion_tokens}};
+    if (status != 0) span.attributes.emplace_back("error.type", std::to_string(status));
+    span.failed = status != 0 && status != kClientLeft;
+    services_.traces.record(std::move(span));
 }
 
 Task<Result<Completion>> call_model(Services& services, Spending& spending, const Model& model,
                                     const CompletionRequest& request, Cancellation* cancellation) {
-    CountedCall call(services.metrics, spending);
+    CountedCall call(services, spending);
     auto completion = co_await services.models.complete(model, request, cancellation);
     if (completion)
         call.succeeded(completion->model, completion->usage);

@@ -21,22 +21,29 @@ Budget budget_for(const Services& services, const Model& model);
 // What a call has cost that ended without an answer: where the client left, the model had the prompt.
 Usage used_before_an_answer(const Error& error, const CompletionRequest& request);
 
-// Counts one call from its making on.
+// Counts one call from its making on, and traces it.
 class CountedCall {
   public:
-    CountedCall(Metrics& metrics, Spending& spending) : metrics_(metrics), spending_(spending) {}
+    CountedCall(Services& services, Spending& spending, ModelOperation operation = ModelOperation::chat)
+        : services_(services), spending_(spending), operation_(operation) {}
 
+    // A stream has said something.
+    void began() { first_token_at_ = Clock::now(); }
     // `model`: the name of the one that answered.
     void succeeded(const std::string& model, const Usage& used);
     // `used`: as far as it came. Where the client left, that is no failure of the endpoint.
     void failed(const std::string& model, const Error& error, const Usage& used);
 
   private:
-    void end(const std::string& model, const Usage& used);
+    // `status`: of the error, 0 for none.
+    void end(const std::string& model, const Usage& used, int status);
+    void trace(const std::string& model, const Usage& used, int status) const;
 
-    Metrics& metrics_;
+    Services& services_;
     Spending& spending_;
+    const ModelOperation operation_;
     Clock::time_point begun_ = Clock::now();
+    std::optional<Clock::time_point> first_token_at_;
 };
 
 // A whole completion. `cancellation` may be null.

@@ -78,12 +78,13 @@ Task<Result<void>> read_all(ModelStream& stream, GrowingReply& reply, Deltas& de
 
 Task<Result<Reply>> streamed_reply(Services& services, Spending& spending, const Model& model,
                                    CompletionRequest request, ReplyOptions options) {
-    CountedCall call(services.metrics, spending);
+    CountedCall call(services, spending);
     auto stream = co_await services.models.stream(model, request, options.cancellation);
     if (!stream) {
         call.failed(model.name, stream.error(), used_before_an_answer(stream.error(), request));
         co_return std::unexpected(std::move(stream.error()));
     }
+    call.began();
     request = CompletionRequest(); // a prompt is large, and a stream lives long
     GrowingReply reply(options.rule, *options.deltas);
     auto read = co_await read_all(*stream, reply, *options.deltas);

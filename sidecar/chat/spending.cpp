@@ -48,9 +48,10 @@ struct Spending::State {
     Resume<bool> end;  // the coroutine, which waits for the end
 };
 
-Spending::Spending(Services& services, UserId user_id, const RequestPlan& plan)
+Spending::Spending(Services& services, UserId user_id, const RequestPlan& plan,
+                   std::optional<TraceContext> trace)
     : services_(services), user_id_(user_id),
-      limits_{plan.tokens_per_minute, plan.tokens_per_day, plan.concurrent_chats} {}
+      limits_{plan.tokens_per_minute, plan.tokens_per_day, plan.concurrent_chats}, trace_(std::move(trace)) {}
 
 Task<void> Spending::begin(std::int64_t prompt, const AnswerBound& answer) {
     const std::int64_t choices = std::clamp<std::int64_t>(answer.choices, 1, kMostChoices);

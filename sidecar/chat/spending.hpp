@@ -16,7 +16,8 @@ struct AnswerBound {
 
 class Spending {
   public:
-    Spending(Services& services, UserId user_id, const RequestPlan& plan);
+    // `trace`: the request's, of which its calls are part.
+    Spending(Services& services, UserId user_id, const RequestPlan& plan, std::optional<TraceContext> trace);
     ~Spending() { end(); }
     Spending(const Spending&) = delete;
     Spending& operator=(const Spending&) = delete;
@@ -32,6 +33,8 @@ class Spending {
     // A call has ended, of the model of this name.
     void used(const std::string& model, const Usage& usage);
 
+    const std::optional<TraceContext>& trace() const { return trace_; }
+
     // Nothing more will be used: settles, without waiting for it.
     void end();
     // The same, and waits: who is answered after it can go on at once.
@@ -45,6 +48,7 @@ class Spending {
     Services& services_;
     UserId user_id_;
     TokenLimits limits_;
+    std::optional<TraceContext> trace_;
     std::shared_ptr<State> state_; // null where nothing is reserved
 };
 

@@ -139,7 +139,7 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         npc = std::move(*found);
     }
     // Both stores are asked at once; what the one has granted is given back where the other refuses.
-    Spending spending(services, request.user_id, request.plan);
+    Spending spending(services, request.user_id, request.plan, request.trace);
     if (request.history)
         co_return co_await answer_without_chat(services, spending, **model, npc.get(), request);
     co_await spending.begin(known_tokens(npc.get(), request.message), request.bound);
@@ -158,7 +158,8 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
     co_return answer;
 }
 
-Task<Result<void>> end_session(Services& services, ChatKey key, RequestPlan plan) {
+Task<Result<void>> end_session(Services& services, ChatKey key, RequestPlan plan,
+                               std::optional<TraceContext> trace) {
     constexpr std::size_t kAll = std::size_t{1} << 40;
     auto chat = co_await services.sessions.open(std::move(key), std::nullopt, kAll);
     if (!chat) co_return std::unexpected(std::move(chat.error()));
@@ -167,7 +168,7 @@ Task<Result<void>> end_session(Services& services, ChatKey key, RequestPlan plan
         ended = fail(400, "Chat history is empty, there is nothing to remember");
     } else if (!chat->messages.empty()) {
         // A memory is never refused: it may leave debts.
-        Spending spending(services, chat->lease.chat.user_id, plan);
+        Spending spending(services, chat->lease.chat.user_id, plan, std::move(trace));
         co_await spending.begin_anyway(known_tokens(nullptr, ""));
         ended = co_await reflect_and_store(services, spending, *chat);
         co_await spending.settled();

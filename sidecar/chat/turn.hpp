@@ -22,6 +22,7 @@ struct TurnRequest {
     AnswerBound bound = {};      // that they have
     Deltas* deltas = nullptr;    // null: the answer is wanted whole
     Cancellation* cancellation = nullptr;
+    std::optional<TraceContext> trace = std::nullopt; // what the turn is part of
 };
 
 struct TurnAnswer {
@@ -36,6 +37,7 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request);
 
 // Folds what was said since the last end into the chat's memory. 400 where nothing was ever said; where
 // nothing was said since the last end, no model is called.
-Task<Result<void>> end_session(Services& services, ChatKey chat, RequestPlan plan);
+Task<Result<void>> end_session(Services& services, ChatKey chat, RequestPlan plan,
+                               std::optional<TraceContext> trace);
 
 } // namespace npcchat

@@ -2,11 +2,13 @@
 
 #include "base/ids.hpp"
 #include "base/number.hpp"
+#include "base/percent.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fstream>
+#include <ranges>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <thread>
@@ -123,6 +125,29 @@ void read_models(Config& config, const Environment& environment) {
     config.history_tokens = number_from<std::size_t>(environment, "HISTORY_TOKENS", 8192, 0, 1'000'000);
 }
 
+// OpenTelemetry's own variables: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+void read_traces(Config& config, const Environment& environment) {
+    TraceSettings& traces = config.traces;
+    traces.endpoint = environment("OTEL_EXPORTER_OTLP_ENDPOINT").value_or("");
+    while (traces.endpoint.ends_with('/'))
+        traces.endpoint.pop_back();
+    const bool is_url = traces.endpoint.starts_with("http://") || traces.endpoint.starts_with("https://");
+    if (!traces.endpoint.empty() && !is_url)
+        throw Invalid{"OTEL_EXPORTER_OTLP_ENDPOINT must be http://… or https://…"};
+    traces.service = environment("OTEL_SERVICE_NAME").value_or(traces.service);
+    const std::string headers = environment("OTEL_EXPORTER_OTLP_HEADERS").value_or("");
+    for (const auto part : std::views::split(headers, ',')) {
+        const std::string_view pair(part);
+        if (pair.empty()) continue;
+        const auto equals = pair.find('=');
+        const auto value = decode_component(pair.substr(std::min(equals + 1, pair.size())));
+        const bool is_line = value && std::ranges::none_of(*value, [](unsigned char c) { return c < 0x20; });
+        if (equals == pair.npos || equals == 0 || !is_line)
+            throw Invalid{"OTEL_EXPORTER_OTLP_HEADERS must be name=value,name=value…"};
+        traces.headers.push_back(fmt::format("{}: {}", pair.substr(0, equals), *value));
+    }
+}
+
 void read_service(Config& config, const Environment& environment) {
     const std::string listen = environment("SIDECAR_LISTEN")
                                    .value_or("unix:" + (config.state_dir / "run" / "sidecar.sock").string());
@@ -205,6 +230,7 @@ std::expected<Config, std::string> Config::from_environment(const Environment& e
         std::filesystem::create_directories(config.state_dir / "run", ignored);
         read_stores(config, environment);
         read_models(config, environment);
+        read_traces(config, environment);
         read_service(config, environment);
         config.edge_secret = edge_secret_from(environment, config.state_dir);
         config.admin_key_digest = sha256_hex(admin_key_from(environment, config.state_dir));

@@ -3,6 +3,7 @@
 
 #include "io/http_client.hpp"
 #include "io/redis.hpp"
+#include "io/traces.hpp"
 #include "model/model_table.hpp"
 
 #include <boost/asio/ip/address.hpp>
@@ -51,6 +52,8 @@ struct Config {
     HttpTimeouts model_timeouts; // for targets that name none
     ModelTablePtr models;        // at the start; see Services::models_table
     std::size_t history_tokens = 0;
+
+    TraceSettings traces;
 
     bool open_signup = false;
     std::size_t max_body = 0; // bytes

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/error.hpp"
+#include "base/trace_context.hpp"
 #include "catalog/catalog.hpp"
 
 #include <optional>
@@ -39,7 +40,10 @@ struct Request {
     std::string_view key_digest;     // X-Npcchat-Key
     std::string_view plan;           // X-Npcchat-Plan
     std::string_view idempotency_key;
+    std::string_view traceparent;
     std::string_view chat_id; // X-Chat-Id, for /v1
+
+    std::optional<TraceContext> trace; // the server's span for it, where it is recorded
 
     // The server's, for as long as the request is handled; null in tests without one.
     Cancellation* cancellation = nullptr; // requested when the client leaves

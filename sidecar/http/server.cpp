@@ -29,6 +29,7 @@ using HttpMessage = http::request<http::string_body>;
 
 constexpr std::size_t kMaxHeader = 64 * 1024;
 constexpr beast::string_view kChatIdHeader = "X-Chat-Id";
+constexpr beast::string_view kTraceparentHeader = "traceparent";
 // nginx closes its idle connections after 60 s: it must never be us who does so under a request.
 constexpr auto kIdle = std::chrono::seconds(180);
 constexpr auto kReadBody = std::chrono::seconds(60);
@@ -39,6 +40,19 @@ constexpr auto kSweep = std::chrono::milliseconds(250);
 
 std::string_view view(beast::string_view text) {
     return {text.data(), text.size()};
+}
+
+// Under OpenTelemetry's names for HTTP servers. The pattern, not the path: a path may hold a key.
+Span request_span(const TraceContext& parent, const Request& request, const Route* route,
+                  const Response& response, Clock::time_point begun) {
+    const std::string method(request.method);
+    const std::string pattern(route ? route->pattern : "none");
+    Span span{parent, request.trace->span_id, method + ' ' + pattern, SpanKind::server, begun};
+    span.attributes = {{"http.request.method", method},
+                       {"http.route", pattern},
+                       {"http.response.status_code", std::int64_t{response.status}}};
+    span.failed = response.status >= 500;
+    return span;
 }
 
 std::string_view header(const HttpMessage& message, std::string_view name) {
@@ -53,6 +67,7 @@ void believe_edge(Request& request, const HttpMessage& message) {
         const std::string_view name = view(field.name_string());
         const std::string_view value = view(field.value());
         if (beast::iequals(field.name_string(), kChatIdHeader)) request.chat_id = value;
+        if (beast::iequals(field.name_string(), kTraceparentHeader)) request.traceparent = value;
         if (!name.starts_with(protocol::header_prefix)) continue;
         if (name == protocol::user_header)
             user = value;
@@ -274,6 +289,8 @@ Task<void> Server::serve(std::shared_ptr<Connection> connection) {
 Task<Response> Server::answer(std::span<const Route> routes, Request& request) {
     const auto begun = Clock::now();
     add(services_.metrics.in_flight);
+    const auto parent = services_.traces.begin(request.traceparent);
+    if (parent) request.trace = TraceContext{parent->trace_id, new_span_id()};
     Result<Response> handled;
     const auto route = find_route(routes, request);
     if (route) {
@@ -296,6 +313,8 @@ Task<Response> Server::answer(std::span<const Route> routes, Request& request) {
     RouteMetrics& metrics = services_.metrics.routes[metrics_index(route ? *route : nullptr)];
     add(metrics.by_class[static_cast<std::size_t>(response.status / 100)]);
     metrics.duration.observe(seconds);
+    if (parent)
+        services_.traces.record(request_span(*parent, request, route ? *route : nullptr, response, begun));
     // The pattern, not the path: a path may hold a key.
     log(Level::info, "request",
         {{"request_id", request.request_id},

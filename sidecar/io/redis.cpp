@@ -301,6 +301,7 @@ void Redis::watch_oldest(const std::shared_ptr<Connection>& connection) {
 Task<Result<RedisReply>> Redis::exchange(std::shared_ptr<Connection> connection,
                                          const std::vector<std::string_view>& args) {
     if (!connection || connection->closed) co_return store_unavailable();
+    const StoreMetrics::Use use(metrics_);
     append_command(connection->out, args);
     if (!connection->writing) {
         // Starts on the loop's next turn: commands of one turn leave in one write.

@@ -3,6 +3,7 @@
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
+#include "base/store_metrics.hpp"
 #include "io/task.hpp"
 
 #include <cstdint>
@@ -74,6 +75,8 @@ class Redis {
     // set.
     void measure_clock();
 
+    const StoreMetrics& metrics() const { return metrics_; }
+
   private:
     struct Connection;
     struct Pending;
@@ -92,6 +95,7 @@ class Redis {
     Executor executor_;
     RedisAddress address_;
     Clock::duration limit_;
+    StoreMetrics metrics_;
     std::shared_ptr<Connection> connection_; // nothing while down
     Millis clock_offset_ = 0;                // Redis' clock minus our steady one
     Timer retry_timer_;

@@ -48,6 +48,7 @@ Result<ChatRequest> read_chat(const json_t* body, const Request& request) {
     turn.model = std::move(*model).value_or("");
     turn.chat_id = std::move(*chat_id);
     turn.cancellation = request.cancellation;
+    turn.trace = request.trace;
     chat.streamed = stream->value_or(false);
     return chat;
 }
@@ -159,7 +160,7 @@ Task<Result<Response>> end_chat_session(Services& services, Request& request) {
     if (!chat_id) co_return std::unexpected(std::move(chat_id.error()));
     request.log_fields = log_value({.chat = *chat_id});
     auto ended = co_await end_session(services, ChatKey{request.identity->id, std::move(*chat_id)},
-                                      parse_request_plan(request.plan));
+                                      parse_request_plan(request.plan), request.trace);
     if (!ended) co_return std::unexpected(std::move(ended.error()));
     co_return json_response(R"({"status": "Chat session ended, summary saved"})");
 }

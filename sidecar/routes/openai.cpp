@@ -54,12 +54,13 @@ Task<Result<void>> relay_chunks(ModelStream& model, AnswerStream& client, bool i
 Task<Result<Response>> relay_stream(Services& services, Request& request, Spending& spending,
                                     const Model& model, CompletionRequest asked, bool include_usage) {
     request.stream->announce();
-    CountedCall call(services.metrics, spending);
+    CountedCall call(services, spending);
     auto stream = co_await services.models.stream(model, asked, request.cancellation);
     if (!stream) {
         call.failed(model.name, stream.error(), used_before_an_answer(stream.error(), asked));
         co_return std::unexpected(std::move(stream.error()));
     }
+    call.began();
     asked = CompletionRequest(); // a prompt is large, and a stream lives long
     auto relayed = co_await relay_chunks(*stream, *request.stream, include_usage);
     if (!relayed) {
@@ -74,8 +75,9 @@ Task<Result<Response>> relay_stream(Services& services, Request& request, Spendi
 using Ask = Task<Result<RawAnswer>> (ModelClient::*)(const Model&, const CompletionRequest&, Cancellation*);
 
 Task<Result<Response>> relay_whole(Services& services, const Request& request, Spending& spending,
-                                   const Model& model, const CompletionRequest& asked, Ask ask) {
-    CountedCall call(services.metrics, spending);
+                                   const Model& model, const CompletionRequest& asked, Ask ask,
+                                   ModelOperation operation) {
+    CountedCall call(services, spending, operation);
     auto answer = co_await (services.models.*ask)(model, asked, request.cancellation);
     if (!answer) {
         call.failed(model.name, answer.error(), used_before_an_answer(answer.error(), asked));
@@ -151,7 +153,7 @@ Task<Result<Response>> chat_completions(Services& services, Request& request) {
     if (!model) co_return std::unexpected(model.error());
     asked->body.reset();
     request.body = std::string();
-    Spending spending(services, request.identity->id, plan);
+    Spending spending(services, request.identity->id, plan, request.trace);
     co_await spending.begin(asked->upstream.prompt_estimate, asked->bound);
     const auto granted = co_await spending.granted();
     if (!granted) co_return std::unexpected(granted.error());
@@ -161,7 +163,7 @@ Task<Result<Response>> chat_completions(Services& services, Request& request) {
                                        asked->include_usage);
     } else {
         answer = co_await relay_whole(services, request, spending, **model, asked->upstream,
-                                      &ModelClient::complete_raw);
+                                      &ModelClient::complete_raw, ModelOperation::chat);
     }
     co_await spending.settled();
     co_return answer;
@@ -173,12 +175,12 @@ Task<Result<Response>> embeddings(Services& services, Request& request) {
     const RequestPlan plan = parse_request_plan(request.plan);
     const auto model = co_await find_model_for(services, request.identity->id, plan, asked->model);
     if (!model) co_return std::unexpected(model.error());
-    Spending spending(services, request.identity->id, plan);
+    Spending spending(services, request.identity->id, plan, request.trace);
     co_await spending.begin(asked->upstream.prompt_estimate, asked->bound);
     const auto granted = co_await spending.granted();
     if (!granted) co_return std::unexpected(granted.error());
-    auto answer =
-        co_await relay_whole(services, request, spending, **model, asked->upstream, &ModelClient::embed);
+    auto answer = co_await relay_whole(services, request, spending, **model, asked->upstream,
+                                       &ModelClient::embed, ModelOperation::embeddings);
     co_await spending.settled();
     co_return answer;
 }

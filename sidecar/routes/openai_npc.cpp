@@ -117,6 +117,7 @@ Task<Result<Response>> complete_as_npc(Services& services, Request& request, Ope
         turn.history = std::move(said->history);
     turn.parameters = std::move(said->parameters);
     turn.cancellation = request.cancellation;
+    turn.trace = request.trace;
     if (asked.streamed) {
         request.stream->announce(lines_of(headers));
         turn.deltas = &deltas;

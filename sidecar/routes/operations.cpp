@@ -86,8 +86,10 @@ Task<Result<Response>> metrics(Services& services, Request& request) {
     }
     const std::span<const Metrics* const> loops = services.shared.metrics;
     if (request.accept.contains("application/json")) co_return json_response(metrics_json(loops, request));
-    Response response =
-        json_response(prometheus_text(loops, route_names()) + target_metrics_text(*services.table));
+    PrometheusText text;
+    write_metrics(text, loops, route_names());
+    write_target_metrics(text, *services.table);
+    Response response = json_response(text.take());
     response.content_type = kPrometheus;
     co_return response;
 }

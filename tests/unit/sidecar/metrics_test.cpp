@@ -16,7 +16,9 @@ class MetricsText : public testing::Test {
   protected:
     std::string text() {
         const std::array<const Metrics*, 2> loops = {first.get(), second.get()};
-        return prometheus_text(loops, kNames);
+        PrometheusText out;
+        write_metrics(out, loops, kNames);
+        return out.take();
     }
 
     // Every sample's value by its name and labels.
@@ -91,12 +93,17 @@ TEST_F(MetricsText, AddsTheLoopsUp) {
 }
 
 TEST_F(MetricsText, BucketsAreCumulative) {
+    StoreMetrics of_first;
+    StoreMetrics of_second;
+    first->redis = &of_first;
+    second->redis = &of_second;
     for (const double seconds : {0.0005, 0.001, 0.002, 0.3, 9.0, 31.0, 1000.0})
-        first->model_duration.observe(seconds);
-    second->model_duration.observe(0.3);
+        of_first.duration.observe(seconds);
+    of_second.duration.observe(0.3);
     auto found = samples();
+    const std::string name = "npcchat_store_duration_seconds";
     const auto bucket = [&](const std::string& bound) {
-        return found.at("npcchat_model_duration_seconds_bucket{le=\"" + bound + "\"}");
+        return found.at(name + R"(_bucket{store="redis",le=")" + bound + "\"}");
     };
     EXPECT_EQ(bucket("0.001"), 2); // a bound is within its bucket
     EXPECT_EQ(bucket("0.0025"), 3);
@@ -105,8 +112,40 @@ TEST_F(MetricsText, BucketsAreCumulative) {
     EXPECT_EQ(bucket("10"), 6);
     EXPECT_EQ(bucket("30"), 6);
     EXPECT_EQ(bucket("+Inf"), 8);
-    EXPECT_EQ(found.at("npcchat_model_duration_seconds_count"), 8);
-    EXPECT_NEAR(found.at("npcchat_model_duration_seconds_sum"), 1040.6035, 1e-6);
+    EXPECT_EQ(found.at(name + R"(_count{store="redis"})"), 8);
+    EXPECT_NEAR(found.at(name + R"(_sum{store="redis"})"), 1040.6035, 1e-6);
+    EXPECT_FALSE(found.contains(name + R"(_count{store="database"})"));
+}
+
+TEST_F(MetricsText, AStoreIsInFlightUntilItHasAnswered) {
+    StoreMetrics database;
+    second->database = &database;
+    {
+        const StoreMetrics::Use one(database);
+        const StoreMetrics::Use other(database);
+        EXPECT_EQ(samples().at(R"(npcchat_store_in_flight{store="database"})"), 2);
+    }
+    auto found = samples();
+    EXPECT_EQ(found.at(R"(npcchat_store_in_flight{store="database"})"), 0);
+    EXPECT_EQ(found.at(R"(npcchat_store_duration_seconds_count{store="database"})"), 2);
+}
+
+TEST_F(MetricsText, CallsOfModelsAreAddedUp) {
+    first->models.observe(ModelOperation::chat, "a\"b", {0.02, 0.005, 0.011, 100, 3});
+    second->models.observe(ModelOperation::chat, "a\"b", {3.0, {}, {}, 5'000, 0});
+    second->models.observe(ModelOperation::embeddings, "a\"b", {0.3, {}, {}, 7, 0});
+    auto found = samples();
+    const std::string chat = R"(gen_ai_operation_name="chat",gen_ai_request_model="a\"b")";
+    EXPECT_EQ(found.at("gen_ai_client_operation_duration_seconds_count{" + chat + "}"), 2);
+    EXPECT_EQ(found.at("gen_ai_client_operation_duration_seconds_bucket{" + chat + R"(,le="0.02"})"), 1);
+    EXPECT_EQ(found.at("gen_ai_client_token_usage_sum{" + chat + R"(,gen_ai_token_type="input"})"), 5'100);
+    EXPECT_EQ(found.at("gen_ai_client_token_usage_count{" + chat + R"(,gen_ai_token_type="output"})"), 1);
+    EXPECT_EQ(found.at("gen_ai_server_time_to_first_token_seconds_count{" + chat + "}"), 1);
+    EXPECT_EQ(found.at("gen_ai_server_time_per_output_token_seconds_bucket{" + chat + R"(,le="0.01"})"), 0);
+    EXPECT_EQ(found.at("gen_ai_server_time_per_output_token_seconds_bucket{" + chat + R"(,le="0.025"})"), 1);
+    EXPECT_EQ(found.at("gen_ai_client_operation_duration_seconds_count{"
+                       R"(gen_ai_operation_name="embeddings",gen_ai_request_model="a\"b"})"),
+              1);
 }
 
 TEST_F(MetricsText, HistogramsOfRoutesAreLabelled) {

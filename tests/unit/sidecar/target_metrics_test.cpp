@@ -16,6 +16,12 @@ ModelTablePtr table_at(const char* base_url) {
         .value();
 }
 
+std::string text_of(const ModelTable& table) {
+    PrometheusText out;
+    write_target_metrics(out, table);
+    return out.take();
+}
+
 TEST(TargetMetrics, ShowEveryTarget) {
     const auto table = table_at("http://127.0.0.1:1/v1");
     TargetPool& pool = *table->find("gpt-4o")->pool;
@@ -27,7 +33,7 @@ TEST(TargetMetrics, ShowEveryTarget) {
     const auto under_way = pool.begin({}, TargetPool::Health::any, now);
     pool.queue().enter([] {});
 
-    const std::string text = target_metrics_text(*table);
+    const std::string text = text_of(*table);
     const std::string labels = R"({model="gpt-4o",target="0",endpoint="http://127.0.0.1:1/v1")";
     EXPECT_TRUE(text.contains("npcchat_model_target_state" + labels + "} 1\n")) << text;
     EXPECT_TRUE(text.contains("npcchat_model_target_in_flight" + labels + "} 1\n")) << text;
@@ -40,7 +46,7 @@ TEST(TargetMetrics, ShowEveryTarget) {
 }
 
 TEST(TargetMetrics, EveryNameIsDescribedOnce) {
-    const std::string text = target_metrics_text(*table_at("http://127.0.0.1:1/v1"));
+    const std::string text = text_of(*table_at("http://127.0.0.1:1/v1"));
     for (const auto* name : {"target_state", "target_in_flight", "target_answers_total",
                              "target_failures_total", "queue_length"}) {
         const std::string type = std::string("# TYPE npcchat_model_") + name + " ";
