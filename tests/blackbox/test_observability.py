@@ -46,7 +46,7 @@ def test_calls_and_tokens_by_model(product):
 
 def test_first_tokens_of_streams(product):
     user = product.sign_up()
-    product.stub.behave(pieces=["a", "b", "c"], latency=0.05, chunk_gap=0.06)
+    product.stub.behave(pieces=["word "] * 20, latency=0.05, chunk_gap=0.06)
 
     def stream():
         with streaming(user.client, "/chat/", {"message": "hello", "stream": True}) as answer:
