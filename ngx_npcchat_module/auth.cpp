@@ -1,5 +1,4 @@
 // Whether a request's key lets it into a location.
-#include "authorization.hpp"
 #include "module.hpp"
 
 #include <algorithm>
@@ -26,12 +25,11 @@ ngx_int_t keep_identity(ngx_http_request_t* r, RequestContext* ctx, const Identi
 
 /// NGX_OK where `ctx->auth` is decided, NGX_AGAIN where the request waits, or NGX_ERROR.
 ngx_int_t authenticate(ngx_http_request_t* r, RequestContext* ctx) noexcept {
-    Authorization authorization = parse_authorization(view(ctx->authorization));
-    if (ctx->authorization.len == 0 || authorization.key.empty()) {
+    if (ctx->key.empty()) {
         ctx->auth = Auth::none;
         return NGX_OK;
     }
-    ctx->digest = sha256(authorization.key);
+    ctx->digest = sha256(ctx->key);
     bool elsewhere;
     if (consult_cache(r, ctx, KeyQuery::first, elsewhere) != NGX_OK) return NGX_ERROR;
     // Where its lookup failed at once, it has been woken already.

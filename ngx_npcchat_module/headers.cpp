@@ -1,6 +1,10 @@
 #include "headers.hpp"
 
 #include "authorization.hpp"
+
+#include <algorithm>
+#include <charconv>
+
 namespace npcchat {
 
 namespace {
@@ -14,13 +18,15 @@ bool is_request_id_header(const ngx_table_elt_t& header) noexcept {
 }
 
 ngx_int_t push_user(ngx_http_request_t* r, const Identity& identity) noexcept {
-    u_char* value = pool_array<u_char>(r->pool, NGX_INT64_LEN + 1 + identity.name.size() + 1);
+    char* value = pool_array<char>(r->pool, NGX_INT64_LEN + 1 + identity.name.size() + 1);
     if (value == nullptr) return NGX_ERROR;
-    ngx_str_t name = ngx_text(identity.name);
-    u_char* end = ngx_sprintf(value, "%L:%V%Z", identity.id, &name);
+    char* end = std::to_chars(value, value + NGX_INT64_LEN, identity.id).ptr;
+    *end++ = ':';
+    end = std::copy(identity.name.begin(), identity.name.end(), end);
+    *end = '\0';
 
     ngx_list_t& list = r->headers_in.headers;
-    if (push_header(list, header::user, {static_cast<std::size_t>(end - value) - 1, value}) != NGX_OK ||
+    if (push_header(list, header::user, ngx_text({value, end})) != NGX_OK ||
         push_header(list, header::role, ngx_text(role_name(identity.role))) != NGX_OK) {
         return NGX_ERROR;
     }

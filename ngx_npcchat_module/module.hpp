@@ -87,8 +87,8 @@ struct Waiter;
 /// What is known of a main request. It hangs on the request's pool, for internal redirects clear modules'
 /// contexts.
 struct RequestContext {
-    ngx_str_t path;          ///< as the client asked for it, without keys, fit for a log; empty: not known
-    ngx_str_t authorization; ///< as the client sent it, where it is one of our forms
+    ngx_str_t path;       ///< as the client asked for it, without keys, fit for a log; empty: not known
+    std::string_view key; ///< the client's, in its Authorization; empty: none that is usable
     ngx_str_t request_id;
     ngx_str_t traceparent;
     ngx_str_t path_user;  ///< value of X-Npcchat-Path-User; empty: none

@@ -47,7 +47,9 @@ ngx_str_t make_traceparent(ngx_pool_t* pool, const RequestContext* ctx) noexcept
     const unsigned char* random = random_bytes();
     ngx_str_t trace_id = ctx->own_request_id ? ctx->request_id : make_request_id(pool);
     if (text == nullptr || random == nullptr || trace_id.data == nullptr) return {0, nullptr};
-    u_char* end = ngx_sprintf(text, "00-%V-", &trace_id);
+    u_char* end = ngx_cpymem(text, "00-", 3);
+    end = ngx_cpymem(end, trace_id.data, trace_id.len);
+    *end++ = '-';
     end = ngx_hex_dump(end, const_cast<u_char*>(random), parent_id_size / 2);
     end = ngx_cpymem(end, "-00", 4);
     return {traceparent_size, text};
@@ -101,9 +103,8 @@ ngx_int_t init_context(ngx_http_request_t* r, RequestContext* ctx) noexcept {
         return NGX_ERROR;
     }
     if (remove_headers(headers, is_reserved_header) != NGX_OK || take_ids(r, ctx) != NGX_OK) return NGX_ERROR;
-    if (r->headers_in.authorization != nullptr &&
-        parse_authorization(view(r->headers_in.authorization->value)).ours) {
-        ctx->authorization = r->headers_in.authorization->value;
+    if (r->headers_in.authorization != nullptr) {
+        ctx->key = parse_authorization(view(r->headers_in.authorization->value)).key;
     }
 
     std::string_view path = target_path(view(r->unparsed_uri));
