@@ -31,11 +31,17 @@ raise_descriptor_limit() {
 
 write_nginx_conf() {
     local conf=$NPC_ROOT/conf target=$STATE_DIR/run process='daemon off;' burst=0 workers_want allow='' address
-    local readers=${METRICS_ALLOW:-}
+    local readers=${METRICS_ALLOW:-} proxies=${TRUSTED_PROXIES:-} behind=''
     # As root, the workers stay root: STATE_DIR may be where no other user can go.
     if ((EUID == 0)); then process+=$'\nuser root;'; fi
     # The sidecar has checked them: it starts first.
     for address in ${readers//,/ }; do allow+="allow $address; "; done
+    for address in ${proxies//,/ }; do
+        [[ $address =~ ^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$ ]] ||
+            die "TRUSTED_PROXIES must be addresses or networks, such as 10.0.0.0/8, not '$address'"
+        behind+=$'\n'"        set_real_ip_from $address;"
+    done
+    if [[ -n $behind ]]; then behind+=$'\n        real_ip_header X-Forwarded-For;\n        real_ip_recursive on;'; fi
     if ((RATE_LIMIT > 0)); then burst=$((RATE_LIMIT - 1)); fi
     workers_want=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);$/\1/p' "$conf/nginx.conf")
     if ((descriptors > workers_want)); then descriptors=$workers_want; fi
@@ -43,7 +49,8 @@ write_nginx_conf() {
         'load_module modules/ngx_http_npcchat_module.so;' "load_module $build_dir/ngx_http_npcchat_module.so;" \
         'user www-data;' "$process" \
         "worker_rlimit_nofile $workers_want;" "worker_rlimit_nofile $descriptors;" \
-        'listen 127.0.0.1:8001;' "listen $BIND:$PORT;" \
+        'worker_processes auto;' "worker_processes ${EDGE_WORKERS:-auto};" \
+        'listen 127.0.0.1:8001;' "listen $BIND:$PORT;$behind" \
         /run/npcchat "$sockets" /var/lib/npcchat "$plain_state" /var/log/npcchat "$plain_state/log"
     render "$conf/npcchat-http.conf" "$target/npcchat-http.conf" \
         'server unix:/run/npcchat/sidecar.sock;' "server $SIDECAR_LISTEN;" \

@@ -30,6 +30,7 @@ read_settings() {
     check_setting BIND '^(\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:.]+|[A-Za-z0-9.-]+)$' "an address"
     check_setting RATE_LIMIT '^[0-9]{1,7}$' "a whole number of requests a minute (0: no limit)"
     check_setting MAX_BODY '^[1-9][0-9]{0,11}$' "a number of bytes"
+    check_setting EDGE_WORKERS '^([1-9][0-9]{0,2}|auto)$' "a number of nginx's workers, or auto"
     check_setting SIGNUP '^(open|admin)$' "'open' or 'admin'"
     check_setting SIDECAR_LISTEN '^(unix:.+|.+:[0-9]{1,5})$' "unix:PATH or host:port"
     check_setting SIDECAR_KEYS_LISTEN '^(unix:.+|.+:[0-9]{1,5})$' "unix:PATH or host:port"
