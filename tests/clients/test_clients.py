@@ -1,6 +1,5 @@
 """OpenAI's own client and the AI SDK, from npm, against the whole product."""
 
-import fcntl
 import os
 import pathlib
 import shutil
@@ -13,32 +12,17 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from harness import ROOT  # noqa: E402
+from harness import npm  # noqa: E402
 from harness.launcher import EMBEDDED, REDIS, Launcher  # noqa: E402
 from harness.talk import make_npc  # noqa: E402
 
 SUITES = ("openai.test.js", "ai_sdk.test.js")
-PACKAGE = ("package.json", "package-lock.json", ".npmrc")
 
 
 @pytest.fixture(scope="session")
 def packages():
     """A folder with the clients and the tests, installed once for each lock file."""
-    folder = ROOT / "build" / "client-tests"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (HERE / "package-lock.json").read_text(encoding="utf-8")
-        stamp = folder / "installed"
-        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-            for name in PACKAGE:
-                shutil.copy(HERE / name, folder / name)
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-update-notifier", "--loglevel=error"],
-                           cwd=folder, check=True, timeout=300)
-            stamp.write_text(wanted, encoding="utf-8")
-        for script in HERE.glob("*.js"):
-            shutil.copy(script, folder / script.name)
-    return folder
+    return npm.install(HERE, "client-tests")
 
 
 @pytest.fixture(scope="session", params=[EMBEDDED, REDIS])

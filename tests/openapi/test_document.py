@@ -1,14 +1,13 @@
 """The document itself: valid OpenAPI 3.1, every reference and example right, nothing forgotten."""
 
-import fcntl
 import json
 import re
-import shutil
 import subprocess
 import sys
 
 import jsonschema
 import pytest
+from harness import npm
 
 from . import document
 from .document import JSON_TYPE, ROOT
@@ -52,20 +51,7 @@ def as_json(tmp_path_factory):
 @pytest.fixture(scope="session")
 def validator():
     """The folder of the validator from npm, installed once for each lock file."""
-    folder = ROOT / "build" / "openapi-validator"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (HERE / "package-lock.json").read_text(encoding="utf-8")
-        stamp = folder / "installed"
-        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-            for name in ("package.json", "package-lock.json", ".npmrc"):
-                shutil.copy(HERE / name, folder / name)
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-update-notifier", "--loglevel=error"],
-                           cwd=folder, check=True, timeout=300)
-            stamp.write_text(wanted, encoding="utf-8")
-        shutil.copy(HERE / "validate.js", folder / "validate.js")
-    return folder
+    return npm.install(HERE, "openapi-validator")
 
 
 def test_it_is_valid_openapi(as_json, validator):
