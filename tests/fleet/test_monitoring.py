@@ -12,7 +12,7 @@ import yaml
 from harness import ROOT
 from harness.launcher import EMBEDDED, Launcher
 from harness.prometheus import Metrics
-from harness.talk import say
+from harness.talk import make_npc, say
 
 HERE = ROOT / "tests" / "fleet"
 PROMETHEUS = ROOT / "monitoring" / "prometheus"
@@ -22,9 +22,9 @@ RULES = [rule for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(
          for rule in group["rules"]]
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 TRIALS = yaml.safe_load((HERE / "alerts_test.yml").read_text(encoding="utf-8"))["tests"]
-NAME = re.compile(r"\bnpcchat_[a-z0-9_]+")
+NAME = re.compile(r"\b(?:npcchat|gen_ai)_[a-z0-9_]+")
 # name{labels} or a grouping by labels.
-MATCHER = re.compile(r"(npcchat_[a-z0-9_]+)\{([^}]*)\}")
+MATCHER = re.compile(r"((?:npcchat|gen_ai)_[a-z0-9_]+)\{([^}]*)\}")
 
 
 def panel_expressions():
@@ -53,9 +53,13 @@ def exported():
             product = launcher.shared(EMBEDDED, RATE_LIMIT="3")
             user = product.sign_up()
             say(user.client, None, "hello")
+            say(product.admin, make_npc(product.admin), "hello")
+            product.admin.post("/v1/chat/completions", json_body={
+                "model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}]}).expect(200)
             product.stub.behave(status=500)
             for _ in range(4):
                 user.client.post("/chat/", json_body={"message": "hello"})
+            product.anyone.get("/readyz").expect(200)
             product.anyone.with_key("no-such-key").post("/chat/", json_body={"message": "hello"}).expect_error(401)
             yield [Metrics(product.admin.get(path).expect(200).text) for path in ("/metrics/edge", "/metrics")]
         finally:
@@ -99,7 +103,7 @@ def test_labels_and_values_are_those_that_are_exported(exported):
                 if label == "instance":
                     continue
                 assert label in have, f"{name} has no label {label}"
-                if label in ("result", "state"):
+                if label in ("result", "state", "route"):
                     wanted = value.split("|") if kind == "=~" else [value]
                     assert set(wanted) <= have[label], f"{name}: {label}={value}"
 
