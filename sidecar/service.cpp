@@ -26,6 +26,8 @@ constexpr auto kDrainPoll = 20ms;
 constexpr auto kSweepEvery = 60s; // or a quarter of CHAT_TTL, where that is less
 constexpr auto kFlushLogEvery = 200ms;
 constexpr auto kWriteUsageEvery = 1s;
+constexpr auto kSweepDocumentsEvery = 5s;
+constexpr auto kSweepDocumentsPause = 10ms; // between two steps: others use the database too
 constexpr auto kWaitForDatabase = 60s;
 
 // One event loop and all that works on it. Parts are ended in the reverse of their order.
@@ -36,6 +38,7 @@ struct Loop {
           traces(context.get_executor(), http, shared.config.traces), services{shared,
                                                                                shared.config,
                                                                                stores.catalog(),
+                                                                               stores.documents(),
                                                                                stores.sessions(),
                                                                                stores.tokens(),
                                                                                stores.repeats(),
@@ -91,6 +94,7 @@ class Service {
         spawn(first().get_executor(), "sweeper", [this] { return sweep(); });
         spawn(first().get_executor(), "log", [this] { return flush_log_lines(); });
         spawn(first().get_executor(), "usage", [this] { return write_usage(); });
+        spawn(first().get_executor(), "documents", [this] { return sweep_documents(); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
@@ -106,6 +110,7 @@ class Service {
             _exit(1);
         }
         shared_.passwords.stop();
+        shared_.cutter.stop();
         backends_.stop();
     }
 
@@ -189,6 +194,15 @@ class Service {
         for (;;) {
             co_await loops_.front()->stores.sessions().sweep();
             timer.expires_after(std::min<Clock::duration>(kSweepEvery, shared_.config.chat_ttl / 4));
+            co_await timer.async_wait(use_task);
+        }
+    }
+
+    Task<void> sweep_documents() {
+        Timer timer(first().get_executor());
+        for (;;) {
+            const auto more = co_await loops_.front()->stores.documents().sweep();
+            timer.expires_after(more && *more ? Clock::duration(kSweepDocumentsPause) : kSweepDocumentsEvery);
             co_await timer.async_wait(use_task);
         }
     }

@@ -9,6 +9,8 @@
 #include "chat/usage_log.hpp"
 #include "config/config.hpp"
 #include "io/traces.hpp"
+#include "io/worker.hpp"
+#include "knowledge/document_store.hpp"
 #include "model/model_client.hpp"
 #include "session/idempotency.hpp"
 #include "session/lease_keeper.hpp"
@@ -27,6 +29,7 @@ struct Shared {
     NpcCache npcs{128UL * 1024 * 1024};
     PlanModels plan_models;
     UsageLog usage;
+    Worker cutter{256};                  // cuts documents into chunks
     std::vector<const Metrics*> metrics; // of every loop, filled before the loops run
 };
 
@@ -34,6 +37,7 @@ struct Services {
     Shared& shared;
     const Config& config;
     Catalog& catalog;
+    DocumentStore& documents;
     SessionStore& sessions;
     TokenBudget& tokens;
     IdempotencyStore& repeats;

@@ -17,15 +17,18 @@ StoreBackends::~StoreBackends() = default;
 std::expected<std::unique_ptr<StoreBackends>, std::string> StoreBackends::open(const Config& config) {
     std::unique_ptr<StoreBackends> backends(new StoreBackends(config));
     if (config.sqlite_path.empty()) return backends;
-    auto handle = db::open_sqlite(config.sqlite_path);
-    if (!handle) return std::unexpected(std::move(handle.error()));
-    backends->sqlite_ = std::make_shared<db::Sqlite>(std::move(*handle), config.store_timeout);
+    for (auto* connection : {&backends->sqlite_, &backends->sqlite_searched_}) {
+        auto handle = db::open_sqlite(config.sqlite_path);
+        if (!handle) return std::unexpected(std::move(handle.error()));
+        *connection = std::make_shared<db::Sqlite>(std::move(*handle), config.store_timeout);
+    }
     return backends;
 }
 
 void StoreBackends::stop() {
     connector_.stop();
     if (sqlite_) sqlite_->stop();
+    if (sqlite_searched_) sqlite_searched_->stop();
 }
 
 Stores::Stores(Executor executor, StoreBackends& backends) {
@@ -37,6 +40,8 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     }
     database_ = std::make_unique<db::MeasuredDatabase>(std::move(database));
     catalog_ = std::make_unique<Catalog>(*database_);
+    documents_ = std::make_unique<DocumentStore>(
+        *database_, backends.sqlite_searched_ ? *backends.sqlite_searched_ : *database_);
     if (config.redis) {
         redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());

@@ -6,6 +6,7 @@
 #include "db/database.hpp"
 #include "io/redis.hpp"
 #include "io/worker.hpp"
+#include "knowledge/document_store.hpp"
 #include "session/idempotency.hpp"
 #include "session/local_token_budget.hpp"
 #include "session/session_store.hpp"
@@ -18,7 +19,7 @@ class MeasuredDatabase;
 class Sqlite;
 } // namespace db
 
-// Shared by the loops: SQLite's one connection, the thread that connects to PostgreSQL, and users' tokens
+// Shared by the loops: SQLite's connections, the thread that connects to PostgreSQL, and users' tokens
 // where there is no Redis.
 class StoreBackends {
   public:
@@ -34,7 +35,10 @@ class StoreBackends {
     explicit StoreBackends(const Config& config) : config_(config), connector_(64) {}
     const Config& config_;
     Worker connector_;
-    std::shared_ptr<db::Sqlite> sqlite_; // null where the catalog is on PostgreSQL
+    // Null where the catalog is on PostgreSQL. Searches have a connection of their own: they take longer, and
+    // need not wait for who writes.
+    std::shared_ptr<db::Sqlite> sqlite_;
+    std::shared_ptr<db::Sqlite> sqlite_searched_;
     TokenAccounts token_accounts_;
 };
 
@@ -44,6 +48,7 @@ class Stores {
     ~Stores();
 
     Catalog& catalog() { return *catalog_; }
+    DocumentStore& documents() { return *documents_; }
     SessionStore& sessions() { return *sessions_; }
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
@@ -56,6 +61,7 @@ class Stores {
     std::unique_ptr<db::MeasuredDatabase> database_;
     std::unique_ptr<Redis> redis_;
     std::unique_ptr<Catalog> catalog_;
+    std::unique_ptr<DocumentStore> documents_;
     std::unique_ptr<SessionStore> sessions_;
     std::unique_ptr<TokenBudget> tokens_;
     std::unique_ptr<IdempotencyStore> repeats_;

@@ -31,7 +31,7 @@ raise_descriptor_limit() {
 
 write_nginx_conf() {
     local conf=$NPC_ROOT/conf target=$STATE_DIR/run process='daemon off;' burst=0 workers_want allow='' address
-    local readers=${METRICS_ALLOW:-} proxies=${TRUSTED_PROXIES:-} behind=''
+    local readers=${METRICS_ALLOW:-} proxies=${TRUSTED_PROXIES:-} behind='' documents=16777216
     # As root, the workers stay root: STATE_DIR may be where no other user can go.
     if ((EUID == 0)); then process+=$'\nuser root;'; fi
     # The sidecar has checked them: it starts first.
@@ -42,6 +42,7 @@ write_nginx_conf() {
         behind+=$'\n'"        set_real_ip_from $address;"
     done
     if [[ -n $behind ]]; then behind+=$'\n        real_ip_header X-Forwarded-For;\n        real_ip_recursive on;'; fi
+    if ((${MAX_BODY:-0} > documents)); then documents=$MAX_BODY; fi
     if ((RATE_LIMIT > 0)); then burst=$((RATE_LIMIT - 1)); fi
     workers_want=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);$/\1/p' "$conf/nginx.conf")
     if ((descriptors > workers_want)); then descriptors=$workers_want; fi
@@ -59,6 +60,7 @@ write_nginx_conf() {
         rate=5r/m "rate=${RATE_LIMIT}r/m"
     render "$conf/npcchat-server.conf" "$target/npcchat-server.conf" \
         burst=4 "burst=$burst" 'client_max_body_size 1m;' "client_max_body_size ${MAX_BODY:-1m};" \
+        'client_max_body_size 16m;' "client_max_body_size $documents;" \
         'deny all;' "${allow}deny all;" /var/log/npcchat "$plain_state/log"
 }
 

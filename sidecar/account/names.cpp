@@ -69,6 +69,14 @@ bool is_chat_id(std::string_view id) {
     return !id.empty() && id.size() <= kMaxName && consists_of(id, "_-");
 }
 
+std::expected<void, std::string> check_world_name(std::string_view name) {
+    if (name.empty() || name.size() > kMaxWorldName || !consists_of(name, "_.-"))
+        return std::unexpected("must be 1 to 64 of A-Z a-z 0-9 _ . -");
+    if (name.find_first_not_of('.') == std::string_view::npos)
+        return std::unexpected("must not be dots alone");
+    return {};
+}
+
 bool is_uuid4(std::string_view id) {
     constexpr std::string_view shape = "xxxxxxxx-xxxx-4xxx-Vxxx-xxxxxxxxxxxx";
     if (id.size() != shape.size()) return false;

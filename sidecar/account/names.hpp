@@ -1,4 +1,4 @@
-// What users may call themselves and their chats.
+// What users may call themselves, their chats and their worlds.
 #pragma once
 
 #include <expected>
@@ -20,6 +20,10 @@ std::expected<void, std::string> check_password(std::string_view password);
 
 // 1–64 of `A-Za-z0-9_-`.
 bool is_chat_id(std::string_view id);
+
+// The name of a world, 1–64 of `A-Za-z0-9_.-`, but not dots alone. The error is for a 422.
+inline constexpr std::size_t kMaxWorldName = 64;
+std::expected<void, std::string> check_world_name(std::string_view name);
 
 // RFC 9562, version 4, hexadecimal digits in either case; stored ids are lower case (fold_name()).
 bool is_uuid4(std::string_view id);

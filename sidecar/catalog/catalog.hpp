@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "db/database.hpp"
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,6 +58,9 @@ struct Npc {
     bool has_scratchpad = false;
     Millis created = 0;
     Millis updated = 0;
+    std::string world = {}; // of its owner, whose documents it knows too; empty: none
+    // Ids of the scopes of its own and its world's documents; 0 where there are none.
+    std::array<std::int64_t, 2> knowledge{};
 };
 
 // What of an NPC a PUT changes.
@@ -64,6 +68,7 @@ struct NpcChange {
     std::optional<std::string> char_descr;
     std::optional<std::string> world_descr;
     std::optional<bool> has_scratchpad;
+    std::optional<std::string> world = std::nullopt;
 };
 
 // A place in a list of NPCs, by age.
@@ -116,7 +121,7 @@ class Catalog {
     Task<Result<std::int64_t>> tokens_used(UserId user_id, std::int64_t day);
 
     Task<Result<Npc>> create_npc(UserId owner, std::string char_descr, std::string world_descr,
-                                 bool has_scratchpad);
+                                 bool has_scratchpad, std::string world = "");
     Task<Result<std::optional<Npc>>> find_npc(std::string npc_id);
     // Oldest first, after the cursor; of all owners where `owner` is nothing.
     Task<Result<std::vector<Npc>>> list_npcs(std::optional<UserId> owner, NpcCursor after, int limit);
@@ -146,7 +151,7 @@ class Catalog {
 extern const std::string_view kInsertUser;
 // $1 digest, $2 name_key, $3 password_hash: only for the user that kInsertUser made in this batch.
 extern const std::string_view kInsertFirstKey;
-// $1 npc_id, $2 owner_id, $3 char_descr, $4 world_descr, $5 has_scratchpad, $6 created.
+// $1 npc_id, $2 owner_id, $3 char_descr, $4 world_descr, $5 has_scratchpad, $6 created, $7 world.
 extern const std::string_view kInsertNpc;
 
 } // namespace npcchat

@@ -65,7 +65,7 @@ Task<Result<bool>> Catalog::import_npc(Npc npc) {
     std::vector<db::Statement> batch;
     batch.push_back({kInsertNpc,
                      {npc.npc_id, npc.owner_id, npc.char_descr, npc.world_descr,
-                      std::int64_t{npc.has_scratchpad}, npc.created}});
+                      std::int64_t{npc.has_scratchpad}, npc.created, npc.world}});
     batch.push_back({kRecordNpc, {source}});
     auto results = co_await database_.run(std::move(batch));
     co_return map(std::move(results), [](const auto& all) { return !all.front().empty(); });

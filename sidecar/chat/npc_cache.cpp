@@ -49,6 +49,21 @@ void NpcCache::forget(const std::string& npc_id) {
     if (const auto found = entries_.find(npc_id); found != entries_.end()) drop(found);
 }
 
+void NpcCache::documents_added(const Scope& scope) {
+    const std::lock_guard lock(mutex_);
+    ++generation_;
+    if (!scope.npc_id.empty()) {
+        const auto found = entries_.find(scope.npc_id);
+        if (found != entries_.end() && found->second.npc->knowledge[0] == 0) drop(found);
+        return;
+    }
+    for (auto next = entries_.begin(); next != entries_.end();) {
+        const auto entry = next++;
+        const Npc& npc = *entry->second.npc;
+        if (npc.knowledge[1] == 0 && npc.owner_id == scope.owner_id && npc.world == scope.world) drop(entry);
+    }
+}
+
 Task<Result<std::shared_ptr<const Npc>>> NpcCache::find(Catalog& catalog, const std::string& npc_id) {
     const Found cached = look_up(npc_id);
     if (cached.is_fresh) co_return cached.npc;

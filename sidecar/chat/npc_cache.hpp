@@ -2,6 +2,7 @@
 #pragma once
 
 #include "catalog/catalog.hpp"
+#include "knowledge/document_store.hpp"
 
 #include <list>
 #include <memory>
@@ -23,6 +24,9 @@ class NpcCache {
     // 404 where there is no such NPC.
     Task<Result<std::shared_ptr<const Npc>>> find(Catalog& catalog, const std::string& npc_id);
     void forget(const std::string& npc_id);
+    // Forgets those that know of no documents in this scope, for now there are some. That the last has gone
+    // is noticed after kFreshFor: a search that finds nothing does no harm.
+    void documents_added(const Scope& scope);
 
   private:
     struct Entry {

@@ -2,13 +2,18 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "chat/quotations.hpp"
 #include "chat/tokens.hpp"
+
+#include <algorithm>
 
 namespace npcchat {
 namespace {
 
 // Loaded bytes of text for a token of history: the estimate never counts more than 4 bytes as one token.
 constexpr std::size_t kBytesPerToken = 4;
+// Of an NPC's knowledge, before the budget.
+constexpr RetrievalOptions kKnowledgeOptions{.retrieve = 24, .keep = 12};
 
 Character character_of(const Npc& npc, std::string_view addition = {}) {
     return Character{npc.world_descr, npc.char_descr, npc.has_scratchpad, addition};
@@ -25,11 +30,46 @@ std::vector<PastMessage> past_messages(std::vector<Message>& messages) {
     return past;
 }
 
-CompletionRequest request_for(const Npc* npc, const TurnRequest& turn, std::string_view memory,
-                              std::span<const PastMessage> history, const Budget& budget) {
+// What was found for the message; nothing, where there is nothing to search.
+using Found = std::optional<std::vector<Passage>>;
+
+// Asks no store where neither the NPC nor its world has documents.
+Task<Result<Found>> recall(Services& services, const Npc* npc, const TurnRequest& turn) {
+    ScopeIds scopes = npc ? npc->knowledge : ScopeIds{};
+    RetrievalOptions options = kKnowledgeOptions;
+    if (turn.from_documents) {
+        options = *turn.from_documents;
+        const auto shared = co_await services.documents.scope_id(Scope::shared());
+        if (!shared) co_return std::unexpected(shared.error());
+        scopes = {*shared, 0};
+        if (*shared == 0) co_return std::vector<Passage>();
+    }
+    if (scopes == ScopeIds{}) co_return std::nullopt;
+    auto found = co_await retrieve(services, scopes, turn.message, options);
+    if (!found) co_return std::unexpected(std::move(found.error()));
+    co_return std::move(*found);
+}
+
+// The system message, with as much of what was found as there is room for; the rest of `found` is dropped.
+std::string system_for(const Services& services, const Npc* npc, const TurnRequest& turn,
+                       std::string_view memory, Found& found, const Budget& budget) {
     const Character character = npc ? character_of(*npc, turn.addition) : Character{};
+    std::string system = system_message(npc ? &character : nullptr, memory);
+    if (!found) return system;
+    const auto quoting = turn.from_documents ? Quoting::answers_only : Quoting::knowledge;
+    const std::size_t fixed =
+        budget.answer_tokens + estimate_tokens(system) + estimate_tokens(turn.message) + 2 * kMessageTokens;
+    std::size_t room = budget.context_tokens > fixed ? budget.context_tokens - fixed : 0;
+    if (!turn.from_documents) room = std::min(room, services.config.knowledge_tokens);
+    found->resize(quotations_within(*found, quoting, room));
+    return system.append(quotation_section(*found, quoting));
+}
+
+CompletionRequest request_for(const Services& services, const Npc* npc, const TurnRequest& turn,
+                              std::string_view memory, Found& found, std::span<const PastMessage> history,
+                              const Budget& budget) {
     auto request = completion_request(
-        chat_prompt(system_message(npc ? &character : nullptr, memory), history, turn.message, budget));
+        chat_prompt(system_for(services, npc, turn, memory, found, budget), history, turn.message, budget));
     if (!turn.parameters.empty()) request.members.append(",").append(turn.parameters);
     return request;
 }
@@ -56,11 +96,11 @@ void log_messages(const Services& services, const ChatKey& chat, const Turn& tur
 
 // From the open chat to the stored turn; an error leaves the lease to the caller.
 Task<Result<TurnAnswer>> answer_in(Services& services, Spending& spending, const Model& model, const Npc* npc,
-                                   OpenChat& chat, TurnRequest& request) {
+                                   OpenChat& chat, TurnRequest& request, Found found) {
     const Millis asked_at = now_ms();
     const LeaseKeeper::Hold hold(services.leases, chat.lease);
-    auto asked =
-        request_for(npc, request, chat.memory, past_messages(chat.messages), budget_for(services, model));
+    auto asked = request_for(services, npc, request, chat.memory, found, past_messages(chat.messages),
+                             budget_for(services, model));
     auto reply = co_await get_reply(services, spending, model, std::move(asked), options_for(npc, request));
     spending.end();
     if (!reply) co_return std::unexpected(std::move(reply.error()));
@@ -73,24 +113,28 @@ Task<Result<TurnAnswer>> answer_in(Services& services, Spending& spending, const
     log_messages(services, chat.lease.chat, turn);
     auto stored = co_await services.sessions.commit(chat.lease, std::move(turn));
     if (!stored) co_return std::unexpected(std::move(stored.error()));
-    co_return TurnAnswer{std::move(thought.shown), chat.lease.chat.chat_id, std::move(reply->model),
-                         std::move(reply->finish_reason), reply->usage};
+    co_return TurnAnswer{std::move(thought.shown),
+                         chat.lease.chat.chat_id,
+                         std::move(reply->model),
+                         std::move(reply->finish_reason),
+                         reply->usage,
+                         std::move(found)};
 }
 
 // The caller's messages are all that the NPC knows of the conversation, as far as the model's context goes.
 Task<Result<TurnAnswer>> answer_without_chat(Services& services, Spending& spending, const Model& model,
-                                             const Npc* npc, const TurnRequest& request) {
+                                             const Npc* npc, const TurnRequest& request, Found found) {
     Budget budget = budget_for(services, model);
     budget.history_tokens = budget.context_tokens;
-    auto asked = request_for(npc, request, "", *request.history, budget);
+    auto asked = request_for(services, npc, request, "", found, *request.history, budget);
     co_await spending.begin(asked.prompt_estimate, request.bound);
     const auto granted = co_await spending.granted();
     if (!granted) co_return std::unexpected(granted.error());
     auto reply = co_await get_reply(services, spending, model, std::move(asked), options_for(npc, request));
     co_await spending.settled();
     if (!reply) co_return std::unexpected(std::move(reply.error()));
-    co_return TurnAnswer{std::move(reply->thought.shown), "", std::move(reply->model),
-                         std::move(reply->finish_reason), reply->usage};
+    co_return TurnAnswer{std::move(reply->thought.shown), "",           std::move(reply->model),
+                         std::move(reply->finish_reason), reply->usage, std::move(found)};
 }
 
 // The memory after this session, by one call to the model, or one for each part of a long transcript.
@@ -138,10 +182,13 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         if (!found) co_return std::unexpected(std::move(found.error()));
         npc = std::move(*found);
     }
+    auto found = co_await recall(services, npc.get(), request);
+    if (!found) co_return std::unexpected(std::move(found.error()));
     // Both stores are asked at once; what the one has granted is given back where the other refuses.
     Spending spending(services, request.user_id, request.plan, request.trace);
     if (request.history)
-        co_return co_await answer_without_chat(services, spending, **model, npc.get(), request);
+        co_return co_await answer_without_chat(services, spending, **model, npc.get(), request,
+                                               std::move(*found));
     co_await spending.begin(known_tokens(npc.get(), request.message), request.bound);
     ChatKey key{request.user_id, request.chat_id.empty() ? new_chat_id() : std::move(request.chat_id)};
     auto chat = co_await services.sessions.open(std::move(key), request.npc_id,
@@ -152,7 +199,8 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         co_await services.sessions.release(chat->lease);
         co_return std::unexpected(granted.error());
     }
-    auto answer = co_await answer_in(services, spending, **model, npc.get(), *chat, request);
+    auto answer =
+        co_await answer_in(services, spending, **model, npc.get(), *chat, request, std::move(*found));
     if (!answer) co_await services.sessions.release(chat->lease);
     co_await spending.settled();
     co_return answer;

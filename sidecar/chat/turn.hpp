@@ -3,6 +3,7 @@
 #pragma once
 
 #include "chat/reply.hpp"
+#include "knowledge/retrieval.hpp"
 
 #include <string>
 
@@ -20,7 +21,9 @@ struct TurnRequest {
     std::string addition = {};   // to the NPC's character, from who may write it
     std::string parameters = {}; // more members for the model's request
     AnswerBound bound = {};      // that they have
-    Deltas* deltas = nullptr;    // null: the answer is wanted whole
+    // The plain assistant answers from the shared documents, and from nothing else.
+    std::optional<RetrievalOptions> from_documents = std::nullopt;
+    Deltas* deltas = nullptr; // null: the answer is wanted whole
     Cancellation* cancellation = nullptr;
     std::optional<TraceContext> trace = std::nullopt; // what the turn is part of
 };
@@ -31,6 +34,8 @@ struct TurnAnswer {
     std::string model;
     std::string finish_reason;
     Usage usage;
+    // What the model was quoted, best first; nothing, where there was nothing to search.
+    std::optional<std::vector<Passage>> quoted = std::nullopt;
 };
 
 Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request);

@@ -19,6 +19,9 @@ namespace {
 
 namespace ip = boost::asio::ip;
 
+constexpr std::size_t kMaxDocument =
+    16UL * 1024 * 1024; // see client_max_body_size in conf/npcchat-server.conf
+
 // Thrown while the environment is read, caught by from_environment.
 struct Invalid {
     std::string text;
@@ -123,6 +126,7 @@ void read_models(Config& config, const Environment& environment) {
     if (!models) throw Invalid{models.error()};
     config.models = std::move(*models);
     config.history_tokens = number_from<std::size_t>(environment, "HISTORY_TOKENS", 8192, 0, 1'000'000);
+    config.knowledge_tokens = number_from<std::size_t>(environment, "KNOWLEDGE_TOKENS", 1024, 0, 1'000'000);
 }
 
 // OpenTelemetry's own variables: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
@@ -158,6 +162,8 @@ void read_service(Config& config, const Environment& environment) {
     if (signup != "open" && signup != "admin") throw Invalid{"SIGNUP must be open or admin"};
     config.open_signup = signup == "open";
     config.max_body = number_from<std::size_t>(environment, "MAX_BODY", 1024 * 1024, 1024, 1UL << 30);
+    config.max_document = std::max(config.max_body, kMaxDocument);
+    config.open_rag = environment("OPEN_RAG").value_or("0") == "1";
     auto allowed = AddressList::parse(environment("METRICS_ALLOW").value_or(""));
     if (!allowed) throw Invalid{"METRICS_ALLOW: " + allowed.error()};
     config.metrics_allow = std::move(*allowed);

@@ -52,11 +52,14 @@ struct Config {
     HttpTimeouts model_timeouts; // for targets that name none
     ModelTablePtr models;        // at the start; see Services::models_table
     std::size_t history_tokens = 0;
+    std::size_t knowledge_tokens = 0; // of documents, in a prompt
+    bool open_rag = false;            // any key adds shared documents
 
     TraceSettings traces;
 
     bool open_signup = false;
-    std::size_t max_body = 0; // bytes
+    std::size_t max_body = 0;     // bytes
+    std::size_t max_document = 0; // bytes of a body that has documents
     AddressList metrics_allow;
     bool log_messages = false;
     unsigned loops = 1;

@@ -32,9 +32,14 @@ using Rows = std::vector<Row>;
 
 std::int64_t to_integer(const std::optional<std::string>& field);
 
+// For what the two can only say differently: full text, and lists in a parameter.
+enum class Dialect { sqlite, postgresql };
+
 class Database {
   public:
     virtual ~Database() = default;
+
+    virtual Dialect dialect() const = 0;
 
     // Runs the statements in order, in one transaction. One Rows for each statement. 503 where the database
     // is down, or has not answered within the time given at its making: a batch that has not begun by then

@@ -16,6 +16,7 @@ class Postgres final : public Database {
     Postgres(Executor executor, std::string url, Worker& connector, Clock::duration limit);
     ~Postgres() override;
 
+    Dialect dialect() const override { return Dialect::postgresql; }
     Task<Result<std::vector<Rows>>> run(std::vector<Statement> batch) override;
 
   private:

@@ -3,6 +3,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 
+#include <algorithm>
 #include <sys/stat.h>
 #include <unordered_map>
 
@@ -25,6 +26,10 @@ void sql_now_ms(sqlite3_context* context, int, sqlite3_value**) {
 // As PostgreSQL has it; SQLite has its own from 3.43 on.
 void sql_octet_length(sqlite3_context* context, int, sqlite3_value** arguments) {
     sqlite3_result_int64(context, sqlite3_value_bytes(arguments[0]));
+}
+
+bool is_read(const std::vector<Statement>& batch) {
+    return std::ranges::all_of(batch, [](const Statement& s) { return s.sql.starts_with("SELECT"); });
 }
 
 bool bind(sqlite3_stmt* statement, const std::vector<Value>& params) {
@@ -95,7 +100,9 @@ struct Sqlite::Connection {
     using Outcome = std::expected<std::vector<Rows>, std::string>;
 
     Outcome run(const std::vector<Statement>& batch, Clock::time_point deadline) {
-        if (!execute("BEGIN IMMEDIATE")) return std::unexpected(sqlite3_errmsg(handle.get()));
+        // Who only reads waits for nobody who writes.
+        if (!execute(is_read(batch) ? "BEGIN" : "BEGIN IMMEDIATE"))
+            return std::unexpected(sqlite3_errmsg(handle.get()));
         if (Clock::now() > deadline) {
             // Another process held the lock: the caller has given up, and must not be proved wrong.
             execute("ROLLBACK");

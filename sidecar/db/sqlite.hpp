@@ -22,6 +22,7 @@ class Sqlite final : public Database {
     Sqlite(SqliteHandle handle, Clock::duration limit);
     ~Sqlite() override;
 
+    Dialect dialect() const override { return Dialect::sqlite; }
     Task<Result<std::vector<Rows>>> run(std::vector<Statement> batch) override;
 
     void stop() { worker_.stop(); } // see Worker::stop

@@ -36,6 +36,11 @@ std::optional<std::vector<std::string>> match(std::string_view pattern, std::str
     return params;
 }
 
+std::string_view without_slash(std::string_view path) {
+    if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    return path;
+}
+
 std::string_view route_method(std::string_view method) {
     return method == "HEAD" ? "GET" : method;
 }
@@ -58,8 +63,7 @@ Result<void> check_access(Access access, const Request& request) {
 
 Result<const Route*> find_route(std::span<const Route> routes, Request& request) {
     if (!is_canonical_path(request.path)) return fail(404, "Not Found");
-    std::string_view path = request.path;
-    if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    const std::string_view path = without_slash(request.path);
     std::string allowed;
     for (const Route& route : routes) {
         auto params = match(route.pattern, path);
@@ -76,6 +80,15 @@ Result<const Route*> find_route(std::span<const Route> routes, Request& request)
     }
     if (!allowed.empty()) return std::unexpected(Error{405, "Method Not Allowed", 0, std::move(allowed)});
     return fail(404, "Not Found");
+}
+
+Body expected_body(std::span<const Route> routes, std::string_view method, std::string_view target) {
+    const std::string_view path = without_slash(target.substr(0, target.find('?')));
+    if (!is_canonical_path(path)) return Body::usual;
+    const auto fits = [&](const Route& route) {
+        return route.body == Body::document && route.method == method && match(route.pattern, path);
+    };
+    return std::ranges::any_of(routes, fits) ? Body::document : Body::usual;
 }
 
 } // namespace npcchat

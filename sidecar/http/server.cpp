@@ -163,15 +163,20 @@ class Server::Connection {
     }
 
     // False where the connection has ended, or what came is no HTTP: the answer to that is in `refused`.
-    Task<bool> read(std::size_t max_body, Response& refused) {
+    Task<bool> read(const Config& config, Response& refused) {
         parser_.emplace();
         parser_->header_limit(kMaxHeader);
-        parser_->body_limit(max_body);
+        parser_->body_limit(config.max_document); // until the route is known
         error_code error;
         idle_ = true;
         deadline_ = Clock::now() + kIdle;
         co_await http::async_read_header(socket_, buffer_, *parser_, asio::redirect_error(use_task, error));
         idle_ = false;
+        if (!error) {
+            const std::size_t limit = max_body(config);
+            parser_->body_limit(limit);
+            if (parser_->content_length().value_or(0) > limit) error = http::error::body_limit;
+        }
         if (!error && !parser_->is_done()) {
             deadline_ = Clock::now() + kReadBody;
             co_await http::async_read(socket_, buffer_, *parser_, asio::redirect_error(use_task, error));
@@ -202,6 +207,12 @@ class Server::Connection {
     }
 
   private:
+    std::size_t max_body(const Config& config) const {
+        const HttpMessage& head = parser_->get();
+        const Body body = expected_body(routes_, view(head.method_string()), view(head.target()));
+        return body == Body::document ? config.max_document : config.max_body;
+    }
+
     Socket socket_;
     Clock::time_point deadline_ = Clock::time_point::max(); // of what is being waited for
     std::span<const Route> routes_;
@@ -263,7 +274,7 @@ Task<void> Server::serve(std::shared_ptr<Connection> connection) {
     while (keep) {
         Response response;
         response.status = 0;
-        const bool is_request = co_await connection->read(services_.config.max_body, response);
+        const bool is_request = co_await connection->read(services_.config, response);
         Request request;
         if (!is_request) {
             if (response.status != 0) co_await connection->write(response, request, false);

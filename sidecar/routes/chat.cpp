@@ -1,9 +1,10 @@
-// Talking: to an NPC, to the plain assistant, and ending a session.
+// Talking: to an NPC, to the plain assistant, to the shared documents, and ending a session.
 #include "account/names.hpp"
 #include "chat/turn.hpp"
 #include "http/edge.hpp"
 #include "routes/body.hpp"
 #include "routes/events.hpp"
+#include "routes/quoted.hpp"
 #include "routes/repeats.hpp"
 #include "routes/routes.hpp"
 
@@ -22,19 +23,20 @@ Result<std::string> checked_chat_id(std::string chat_id) {
     return fail(422, fmt::format("chat_id: must be 1 to {} of A-Z a-z 0-9 _ -", kMaxChatId));
 }
 
-// What /chat/ and /chat_npc/ have in common.
+// What /chat/, /chat_npc/ and /rag/ have in common.
 struct ChatRequest {
     TurnRequest turn;
     bool streamed = false;
 };
 
-Result<ChatRequest> read_chat(const json_t* body, const Request& request) {
+Result<ChatRequest> read_chat(const json_t* body, const Request& request,
+                              const char* message_field = "message") {
     const Fields fields(body);
     ChatRequest chat;
     TurnRequest& turn = chat.turn;
     turn.user_id = request.identity->id;
     turn.plan = parse_request_plan(request.plan);
-    auto message = fields.text("message", 1, kMaxMessage);
+    auto message = fields.text(message_field, 1, kMaxMessage);
     if (!message) return std::unexpected(std::move(message.error()));
     auto model = fields.optional_text("model", 1, kMaxModelName);
     if (!model) return std::unexpected(std::move(model.error()));
@@ -53,13 +55,25 @@ Result<ChatRequest> read_chat(const json_t* body, const Request& request) {
     return chat;
 }
 
-std::string answer_json(const TurnAnswer& answer) {
+// The texts alone, as /rag/ gives them.
+void append_context(std::string& body, const std::vector<Passage>& quoted) {
+    body += R"(, "context": [)";
+    for (const Passage& passage : quoted) {
+        if (&passage != &quoted.front()) body += ", ";
+        append_json_string(body, passage.text);
+    }
+    body += "]";
+}
+
+std::string answer_json(const TurnAnswer& answer, bool from_documents) {
     std::string body = R"({"response": )";
     append_json_string(body, answer.response);
     body += R"(, "chat_id": )";
     append_json_string(body, answer.chat_id);
     body += R"(, "model": )";
     append_json_string(body, answer.model);
+    if (from_documents) append_context(body, *answer.quoted);
+    if (answer.quoted) append_quoted(body += ", ", *answer.quoted);
     fmt::format_to(std::back_inserter(body),
                    R"(, "usage": {{"prompt_tokens": {}, "completion_tokens": {}}}}})",
                    answer.usage.prompt_tokens, answer.usage.completion_tokens);
@@ -84,11 +98,12 @@ class DeltaEvents : public EventDeltas {
 
 Task<Result<std::string>> take_and_write(Services& services, Request& request, TurnRequest turn) {
     const std::string npc_id = turn.npc_id;
+    const bool from_documents = turn.from_documents.has_value();
     const auto answer = co_await take_turn(services, std::move(turn));
     if (!answer) co_return std::unexpected(answer.error());
     request.log_fields = log_value({npc_id, answer->chat_id, answer->model, answer->usage.prompt_tokens,
                                     answer->usage.completion_tokens});
-    co_return answer_json(*answer);
+    co_return answer_json(*answer, from_documents);
 }
 
 // As the first request's client has got it, but in one piece.
@@ -131,7 +146,35 @@ Task<Result<Response>> answer_chat(Services& services, Request& request, std::st
     co_return event_response("data: " + *body + "\n\n");
 }
 
+// What of /rag/'s body says how to search, and how long the answer may be.
+Result<void> read_retrieval(const json_t* body, TurnRequest& turn) {
+    const Fields fields(body);
+    const auto retrieve = fields.optional_integer("top_k_retrieve", 1, 200);
+    if (!retrieve) return std::unexpected(retrieve.error());
+    const auto rank = fields.optional_integer("top_k_rank", 1, 100);
+    if (!rank) return std::unexpected(rank.error());
+    const auto length = fields.optional_integer("max_out_tokens", 1, 1'000'000);
+    if (!length) return std::unexpected(length.error());
+    const auto reranked = fields.optional_flag("use_reranker");
+    if (!reranked) return std::unexpected(reranked.error());
+    turn.from_documents = RetrievalOptions{.retrieve = static_cast<int>(retrieve->value_or(20)),
+                                           .keep = static_cast<int>(rank->value_or(4))};
+    turn.bound.tokens = length->value_or(512);
+    turn.parameters = fmt::format(R"("max_tokens": {})", *turn.bound.tokens);
+    return {};
+}
+
 } // namespace
+
+Task<Result<Response>> rag(Services& services, Request& request) {
+    const auto body = json_body(request);
+    if (!body) co_return std::unexpected(body.error());
+    auto chat = read_chat(body->get(), request, "query");
+    if (!chat) co_return std::unexpected(std::move(chat.error()));
+    const auto options = read_retrieval(body->get(), chat->turn);
+    if (!options) co_return std::unexpected(options.error());
+    co_return co_await answer_chat(services, request, "/rag", std::move(*chat));
+}
 
 Task<Result<Response>> chat_npc(Services& services, Request& request) {
     const auto body = json_body(request);

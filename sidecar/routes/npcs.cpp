@@ -2,27 +2,15 @@
 #include "account/names.hpp"
 #include "base/number.hpp"
 #include "routes/body.hpp"
+#include "routes/owned_npc.hpp"
 #include "routes/paging.hpp"
 #include "routes/routes.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
 
-namespace npcchat::routes {
-namespace {
+namespace npcchat {
 
-constexpr std::size_t kMaxDescription = 65'536; // bytes
-
-std::string npc_json(const Npc& npc) {
-    return fmt::format(
-        R"({{"npc_id": {}, "char_descr": {}, "world_descr": {}, "has_scratchpad": {}, "owner": {}, )"
-        R"("created": "{}", "updated": "{}"}})",
-        json_string(npc.npc_id), json_string(npc.char_descr), json_string(npc.world_descr),
-        npc.has_scratchpad, json_string(npc.owner), rfc3339(npc.created), rfc3339(npc.updated));
-}
-
-// The NPC of the path, where the caller owns it or is the admin. Read from the catalog, not from the cache:
-// who changes an NPC sees the change.
 Task<Result<Npc>> owned_npc(Services& services, const Request& request) {
     const std::string& given = request.params.front();
     auto npc = co_await services.catalog.find_npc(stored_npc_id(given));
@@ -35,6 +23,28 @@ Task<Result<Npc>> owned_npc(Services& services, const Request& request) {
     co_return std::move(**npc);
 }
 
+namespace routes {
+namespace {
+
+constexpr std::size_t kMaxDescription = 65'536; // bytes
+
+std::string npc_json(const Npc& npc) {
+    return fmt::format(
+        R"({{"npc_id": {}, "char_descr": {}, "world_descr": {}, "has_scratchpad": {}, "owner": {}, )"
+        R"("world": {}, "created": "{}", "updated": "{}"}})",
+        json_string(npc.npc_id), json_string(npc.char_descr), json_string(npc.world_descr),
+        npc.has_scratchpad, json_string(npc.owner), npc.world.empty() ? "null" : json_string(npc.world),
+        rfc3339(npc.created), rfc3339(npc.updated));
+}
+
+// The name of a world; empty: none.
+Result<std::optional<std::string>> world_of(const Fields& fields) {
+    auto world = fields.optional_text("world", 0, kMaxWorldName);
+    if (!world || !*world || (*world)->empty()) return world;
+    if (auto name = check_world_name(**world); !name) return fail(422, "world: " + name.error());
+    return world;
+}
+
 Result<NpcChange> read_change(const Request& request) {
     const auto body = json_body(request);
     if (!body) return std::unexpected(body.error());
@@ -45,7 +55,9 @@ Result<NpcChange> read_change(const Request& request) {
     if (!world) return std::unexpected(std::move(world.error()));
     const auto scratchpad = fields.optional_flag("has_scratchpad");
     if (!scratchpad) return std::unexpected(scratchpad.error());
-    return NpcChange{std::move(*character), std::move(*world), *scratchpad};
+    auto documents = world_of(fields);
+    if (!documents) return std::unexpected(std::move(documents.error()));
+    return NpcChange{std::move(*character), std::move(*world), *scratchpad, std::move(*documents)};
 }
 
 std::string cursor_text(const Npc& npc) {
@@ -80,9 +92,12 @@ Task<Result<Response>> create_npc(Services& services, Request& request) {
     if (!world) co_return std::unexpected(std::move(world.error()));
     const auto scratchpad = fields.optional_flag("has_scratchpad");
     if (!scratchpad) co_return std::unexpected(scratchpad.error());
+    auto documents = world_of(fields);
+    if (!documents) co_return std::unexpected(std::move(documents.error()));
 
-    const auto npc = co_await services.catalog.create_npc(request.identity->id, std::move(*character),
-                                                          std::move(*world), scratchpad->value_or(false));
+    const auto npc =
+        co_await services.catalog.create_npc(request.identity->id, std::move(*character), std::move(*world),
+                                             scratchpad->value_or(false), std::move(*documents).value_or(""));
     if (!npc) co_return std::unexpected(npc.error());
     co_return json_response(
         fmt::format(R"({{"status": "NPC successfully saved", "npc_id": {}}})", json_string(npc->npc_id)));
@@ -129,4 +144,5 @@ Task<Result<Response>> delete_npc(Services& services, Request& request) {
     co_return json_response("", 204);
 }
 
-} // namespace npcchat::routes
+} // namespace routes
+} // namespace npcchat

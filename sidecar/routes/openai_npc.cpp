@@ -4,6 +4,7 @@
 #include "chat/turn.hpp"
 #include "routes/body.hpp"
 #include "routes/events.hpp"
+#include "routes/quoted.hpp"
 
 #include <fmt/format.h>
 
@@ -33,10 +34,17 @@ std::string usage_json(const Usage& usage) {
                        usage.prompt_tokens + usage.completion_tokens);
 }
 
+// A member that OpenAI does not have, where something was searched.
+std::string knowledge_json(const TurnAnswer& answer) {
+    std::string json;
+    if (answer.quoted) append_quoted(json, *answer.quoted);
+    return json.empty() ? json : json + ", ";
+}
+
 std::string whole_json(const Frame& frame, const TurnAnswer& answer) {
-    return fmt::format(R"({}"choices": [{{"index": 0, "message": {{"role": "assistant", "content": {}, )"
+    return fmt::format(R"({}{}"choices": [{{"index": 0, "message": {{"role": "assistant", "content": {}, )"
                        R"("refusal": null}}, "logprobs": null, "finish_reason": {}}}], {}}})",
-                       frame.head("chat.completion"), json_string(answer.response),
+                       frame.head("chat.completion"), knowledge_json(answer), json_string(answer.response),
                        json_string(answer.finish_reason), usage_json(answer.usage));
 }
 
@@ -67,10 +75,10 @@ class CompletionDeltas : public EventDeltas {
 
 std::string last_events(const Frame& frame, const TurnAnswer& answer, bool include_usage) {
     const std::string head = "data: " + frame.head(kChunk);
-    std::string events =
-        fmt::format(R"({}"choices": [{{"index": 0, "delta": {{}}, "logprobs": null, "finish_reason": {}}}]}})"
-                    "\n\n",
-                    head, json_string(answer.finish_reason));
+    std::string events = fmt::format(
+        R"({}{}"choices": [{{"index": 0, "delta": {{}}, "logprobs": null, "finish_reason": {}}}]}})"
+        "\n\n",
+        head, knowledge_json(answer), json_string(answer.finish_reason));
     if (include_usage)
         events += fmt::format(R"({}"choices": [], {}}})"
                               "\n\n",

@@ -34,7 +34,22 @@ Task<Result<Response>> get_npc(Services& services, Request& request);
 Task<Result<Response>> put_npc(Services& services, Request& request);
 Task<Result<Response>> delete_npc(Services& services, Request& request);
 
+// documents.cpp
+Task<Result<Response>> add_npc_document(Services& services, Request& request);
+Task<Result<Response>> list_npc_documents(Services& services, Request& request);
+Task<Result<Response>> get_npc_document(Services& services, Request& request);
+Task<Result<Response>> delete_npc_document(Services& services, Request& request);
+Task<Result<Response>> add_world_document(Services& services, Request& request);
+Task<Result<Response>> list_world_documents(Services& services, Request& request);
+Task<Result<Response>> get_world_document(Services& services, Request& request);
+Task<Result<Response>> delete_world_document(Services& services, Request& request);
+Task<Result<Response>> add_to_rag_db(Services& services, Request& request);
+Task<Result<Response>> list_shared_documents(Services& services, Request& request);
+Task<Result<Response>> get_shared_document(Services& services, Request& request);
+Task<Result<Response>> delete_shared_document(Services& services, Request& request);
+
 // chat.cpp
+Task<Result<Response>> rag(Services& services, Request& request);
 Task<Result<Response>> chat_npc(Services& services, Request& request);
 Task<Result<Response>> chat(Services& services, Request& request);
 Task<Result<Response>> end_chat_session(Services& services, Request& request);

@@ -16,7 +16,7 @@ from harness.ports import fresh_address
 from harness.waiting import wait_until
 
 LIMITED_BY_ADDRESS = ("signup", "renewKey")
-LIMITED_BY_USER = ("chatWithNpc", "chatWithAssistant", "createChatCompletion", "createEmbeddings")
+LIMITED_BY_USER = ("chatWithNpc", "chatWithAssistant", "askDocuments", "createChatCompletion", "createEmbeddings")
 PASSWORD = "correct horse battery"
 MULTIPART_TYPE = "multipart/form-data"
 BOUNDARY = "the-parts-are-divided-by-this"
@@ -55,6 +55,7 @@ class World:
         self.user = self.anyone.with_key(self.sign_up(self.name))
         self.npc_id = self.new_npc()
         self.chat_id = self.new_chat()
+        self.world = f"world-{secrets.token_hex(6)}"
 
     # --- making things ---
 
@@ -76,6 +77,13 @@ class World:
         body = {"npc_id": self.npc_id, "message": "Who goes there?"}
         answer = self.patiently(lambda: (client or self.user).post("/chat_npc/", json_body=body))
         return answer.expect(200).json["chat_id"]
+
+    def new_document(self, path):
+        """The id of a document that nobody has yet."""
+        client = self.admin if path == "/add_to_rag_db/" else self.user
+        answer = client.post(path, json_body={"text": f"The gate's word is {secrets.token_hex(8)}."})
+        assert answer.status in (200, 201), answer
+        return answer.json["document_id"] if answer.status == 201 else answer.json["document_ids"][0]
 
     # --- sending ---
 
@@ -165,6 +173,21 @@ def deletable_user(world):
     return Call(path={"name": name})
 
 
+def npc_document(world):
+    return Call(path={"npc_id": world.npc_id,
+                      "document_id": world.new_document(f"/npcs/{world.npc_id}/documents/")})
+
+
+def world_document(world):
+    return Call(path={"world": world.world, "document_id": world.new_document(f"/worlds/{world.world}/documents/")})
+
+
+def shared_document(world):
+    return Call(path={"document_id": world.new_document("/add_to_rag_db/")})
+
+
+DOCUMENT_BODY = {"text": "# Prices\n\nA steel sword costs thirty gold.", "title": "Prices"}
+
 RECIPES = {
     "signup": lambda world: Call(body={"username": world.fresh_name(), "password": PASSWORD}),
     "renewKey": renewable,
@@ -177,6 +200,19 @@ RECIPES = {
     "deleteNpc": deletable,
     "chatWithNpc": lambda world: Call(body={"npc_id": world.npc_id, "message": "Good day!", "chat_id": ""}),
     "chatWithAssistant": lambda world: Call(body={"message": "Good day!", "chat_id": ""}),
+    "listNpcDocuments": lambda world: Call(path={"npc_id": world.npc_id}, query={"limit": "2", "after": ""}),
+    "addNpcDocument": lambda world: Call(path={"npc_id": world.npc_id}, body=DOCUMENT_BODY),
+    "getNpcDocument": npc_document,
+    "deleteNpcDocument": npc_document,
+    "listWorldDocuments": lambda world: Call(path={"world": world.world}, query={"limit": "2", "after": ""}),
+    "addWorldDocument": lambda world: Call(path={"world": world.world}, body=DOCUMENT_BODY),
+    "getWorldDocument": world_document,
+    "deleteWorldDocument": world_document,
+    "addToRagDb": lambda world: Call(body={"text": "A steel sword costs thirty gold."}),
+    "askDocuments": lambda world: Call(body={"query": "What does a sword cost?", "chat_id": ""}),
+    "listSharedDocuments": lambda world: Call(query={"limit": "2", "after": ""}),
+    "getSharedDocument": shared_document,
+    "deleteSharedDocument": shared_document,
     "endChatSession": lambda world: Call(query={"chat_id": world.chat_id}),
     "ownHistory": lambda world: Call(path={"chat_id": world.chat_id}),
     "anyHistory": lambda world: Call(path={"user": world.name, "chat_id": world.chat_id}),
@@ -201,4 +237,5 @@ RECIPES = {
 
 # Values of path parameters that name nothing.
 UNKNOWN = {"npc_id": "00000000-0000-4000-8000-000000000000", "chat_id": "never-heard-of", "user": "nobody-at-all",
-           "name": "nobody-at-all", "asset": "nothing.js", "model": "npc/nobody"}
+           "name": "nobody-at-all", "asset": "nothing.js", "model": "npc/nobody",
+           "document_id": "never-heard-of"}

@@ -13,12 +13,14 @@ namespace {
 // Answers the one question that a cache asks: for an NPC by its id, with the columns that Catalog selects.
 class FakeDatabase final : public db::Database {
   public:
+    db::Dialect dialect() const override { return db::Dialect::sqlite; }
     Task<Result<std::vector<db::Rows>>> run(std::vector<db::Statement> batch) override {
         ++reads;
         const std::string npc_id = std::get<std::string>(batch.front().params.front());
         db::Rows rows;
         if (const auto found = descriptions.find(npc_id); found != descriptions.end()) {
-            rows.push_back({npc_id, "7", "owner", found->second, "world", "1", "10", "20"});
+            rows.push_back(
+                {npc_id, "7", "owner", found->second, "world", "1", "10", "20", "north", "3", "0"});
         }
         if (meanwhile) meanwhile();
         if (is_down) co_return store_unavailable();
@@ -55,6 +57,8 @@ TEST_F(NpcCacheTest, ReadsAnNpcOnce) {
     EXPECT_TRUE((*first)->has_scratchpad);
     EXPECT_EQ((*first)->created, 10);
     EXPECT_EQ((*first)->updated, 20);
+    EXPECT_EQ((*first)->world, "north");
+    EXPECT_EQ((*first)->knowledge, (std::array<std::int64_t, 2>{3, 0}));
     EXPECT_EQ(find("a").value(), *first);
     EXPECT_EQ(database.reads, 1);
 }

@@ -1,0 +1,295 @@
+#include "knowledge/document_store.hpp"
+
+#include "base/ids.hpp"
+#include "base/json.hpp"
+#include "knowledge/chunker.hpp"
+#include "knowledge/word_query.hpp"
+
+#include <fmt/format.h>
+
+namespace npcchat {
+namespace {
+
+using db::Row;
+using db::Rows;
+using db::to_integer;
+
+// Of chunks that are written or deleted in one transaction: others wait for it.
+constexpr std::size_t kStepBytes = 48 * 1024;
+constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
+
+constexpr std::string_view kMakeScope =
+    "INSERT INTO scopes (name, owner_id) SELECT $1, u.id FROM users u WHERE u.id = $2 "
+    "ON CONFLICT (name) DO NOTHING";
+constexpr std::string_view kMakeNpcScope =
+    "INSERT INTO scopes (name, owner_id, npc_id) SELECT $1, n.owner_id, n.npc_id FROM npcs n "
+    "WHERE n.npc_id = $2 ON CONFLICT (name) DO NOTHING";
+// Two who change a scope wait for each other here.
+constexpr std::string_view kLockScope = "UPDATE scopes SET stamp = stamp + 1 WHERE name = $1 RETURNING id";
+
+#define HAS_SAME                                                                                             \
+    "EXISTS (SELECT 1 FROM documents o WHERE o.scope_id = s.id AND o.digest = $2 AND o.state = 1)"
+constexpr std::string_view kInsertDocument =
+    "INSERT INTO documents (document_id, scope_id, digest, title, source, metadata, bytes, chunks, state, "
+    "created, text) SELECT $3, s.id, $2, $4, $5, $6, $7, $8, 0, now_ms(), $9 FROM scopes s "
+    "WHERE s.name = $1 AND NOT " HAS_SAME;
+constexpr std::string_view kPublish =
+    "UPDATE documents SET state = CASE WHEN EXISTS (SELECT 1 FROM scopes s WHERE s.name = $1 AND "
+    "NOT " HAS_SAME ") THEN 1 ELSE 2 END WHERE document_id = $3 AND state = 0";
+#undef HAS_SAME
+constexpr std::string_view kCountPublished =
+    "UPDATE scopes SET documents = documents + 1 WHERE name = $1 AND EXISTS "
+    "(SELECT 1 FROM documents d WHERE d.document_id = $2 AND d.state = 1)";
+constexpr std::string_view kSelectAdded =
+    "SELECT d.document_id, d.chunks FROM documents d JOIN scopes s ON s.id = d.scope_id "
+    "WHERE s.name = $1 AND d.digest = $2 AND d.state = 1";
+
+// $1 the document, $2 a JSON array of {"n", "h", "t", "d"}: number, heading, text, digest.
+constexpr std::string_view kInsertChunksSqlite = R"(
+INSERT INTO chunks (document_id, scope_id, seq, heading, text, digest)
+SELECT d.document_id, d.scope_id, c.value ->> 'n', c.value ->> 'h', c.value ->> 't', c.value ->> 'd'
+FROM documents d, json_each($2) c WHERE d.document_id = $1 AND d.state = 0)";
+constexpr std::string_view kInsertChunksPostgres = R"(
+INSERT INTO chunks (document_id, scope_id, seq, heading, text, digest)
+SELECT d.document_id, d.scope_id, c.n, c.h, c.t, c.d
+FROM documents d, jsonb_to_recordset($2::jsonb) AS c (n bigint, h text, t text, d text)
+WHERE d.document_id = $1 AND d.state = 0)";
+
+#define DOCUMENT_COLUMNS "SELECT d.document_id, d.title, d.source, d.metadata, d.bytes, d.chunks, d.created, "
+#define FROM_DOCUMENTS                                                                                       \
+    "FROM documents d JOIN scopes s ON s.id = d.scope_id WHERE s.name = $1 AND d.state = 1 "
+constexpr std::string_view kList =
+    DOCUMENT_COLUMNS "'' " FROM_DOCUMENTS
+                     "AND (d.created, d.document_id) > ($2, $3) ORDER BY d.created, d.document_id LIMIT $4";
+constexpr std::string_view kSelect = DOCUMENT_COLUMNS "d.text " FROM_DOCUMENTS "AND d.document_id = $2";
+#undef FROM_DOCUMENTS
+#undef DOCUMENT_COLUMNS
+constexpr std::string_view kRemove =
+    "UPDATE documents SET state = 2 WHERE document_id = $2 AND state = 1 AND scope_id = "
+    "(SELECT s.id FROM scopes s WHERE s.name = $1) RETURNING document_id";
+constexpr std::string_view kCountRemoved =
+    "UPDATE scopes SET documents = documents - 1, stamp = stamp + 1 WHERE name = $1 AND EXISTS (SELECT 1 "
+    "FROM "
+    "documents d WHERE d.document_id = $2 AND d.state = 1 AND d.scope_id = scopes.id)";
+constexpr std::string_view kSelectScopeId = "SELECT id FROM scopes WHERE name = $1 AND documents > 0";
+
+#define PASSAGE_COLUMNS "SELECT c.id, c.document_id, d.title, d.source, c.seq, c.heading, c.text, "
+// bm25() is the lower the better; the scope's weight in it is 0.
+constexpr std::string_view kSearchSqlite = PASSAGE_COLUMNS R"(-bm25(chunk_index, 0.0, 1.0) AS score
+FROM chunk_index JOIN chunks c ON c.id = chunk_index.rowid
+JOIN documents d ON d.document_id = c.document_id AND d.state = 1
+WHERE chunk_index MATCH $1 ORDER BY score DESC, c.id LIMIT $2)";
+constexpr std::string_view kSearchPostgres = PASSAGE_COLUMNS R"(w.score
+FROM search_words($1, $2, $3, $4) w JOIN chunks c ON c.id = w.chunk_id
+JOIN documents d ON d.document_id = c.document_id ORDER BY w.score DESC, c.id)";
+#undef PASSAGE_COLUMNS
+
+constexpr std::string_view kDropAbandoned = "UPDATE documents SET state = 2 WHERE state = 0 AND created < $1";
+constexpr std::string_view kDropOfScopes =
+    "UPDATE documents SET state = 2 WHERE state = 1 AND document_id IN (SELECT d.document_id FROM documents "
+    "d "
+    "JOIN scopes s ON s.id = d.scope_id WHERE s.dropped = 1 LIMIT 1000)";
+constexpr std::string_view kSelectDropped =
+    "SELECT d.document_id, d.scope_id FROM documents d WHERE d.state = 2 LIMIT 1";
+constexpr std::string_view kLockScopeById = "UPDATE scopes SET stamp = stamp + 1 WHERE id = $1";
+constexpr std::string_view kDeleteChunks =
+    "DELETE FROM chunks WHERE id IN (SELECT c.id FROM chunks c WHERE c.document_id = $1 ORDER BY c.seq "
+    "LIMIT $2)";
+constexpr std::string_view kDeleteDocument = "DELETE FROM documents WHERE document_id = $1 AND NOT EXISTS "
+                                             "(SELECT 1 FROM chunks c WHERE c.document_id = $1)";
+constexpr std::string_view kDeleteScopes =
+    "DELETE FROM scopes WHERE dropped = 1 AND NOT EXISTS "
+    "(SELECT 1 FROM documents d WHERE d.scope_id = scopes.id) RETURNING id";
+
+Document document_of(const Row& row) {
+    return Document{row[0].value_or(""), row[1].value_or(""), row[2].value_or(""), row[3].value_or(""),
+                    to_integer(row[4]),  to_integer(row[5]),  to_integer(row[6]),  row[7].value_or("")};
+}
+
+Passage passage_of(const Row& row) {
+    return Passage{to_integer(row[0]),  row[1].value_or(""),
+                   row[2].value_or(""), row[3].value_or(""),
+                   to_integer(row[4]),  row[5].value_or(""),
+                   row[6].value_or(""), std::strtod(row[7].value_or("0").c_str(), nullptr)};
+}
+
+// Of all that was given: lengths keep one field from passing for another.
+std::string digest_of(const NewDocument& document) {
+    std::string all =
+        fmt::format("{} {} {} ", document.title.size(), document.source.size(), document.metadata.size());
+    all.append(document.title).append(document.source).append(document.metadata).append(document.text);
+    return sha256_hex(all);
+}
+
+void append_chunk(std::string& json, std::size_t number, const NewChunk& chunk) {
+    fmt::format_to(std::back_inserter(json), R"({}{{"n": {}, "h": )", json.empty() ? "[" : ",", number);
+    append_json_string(json, chunk.heading);
+    json += R"(, "t": )";
+    append_json_string(json, chunk.text);
+    fmt::format_to(std::back_inserter(json), R"(, "d": "{}"}})", chunk.digest);
+}
+
+} // namespace
+
+Scope Scope::of_world(UserId owner, std::string_view world) {
+    return {fmt::format("world/{}/{}", owner, world), owner, "", std::string(world)};
+}
+
+NewDocument prepare_document(std::string title, std::string source, std::string metadata, std::string text) {
+    NewDocument document{std::move(title), std::move(source), std::move(metadata), std::move(text), "", {}};
+    document.digest = digest_of(document);
+    for (Chunk& chunk : cut_into_chunks(document.title, document.text)) {
+        std::string digest = sha256_hex(chunk.heading + "\n" + std::string(chunk.text));
+        document.chunks.push_back({std::move(chunk.heading), std::string(chunk.text), std::move(digest)});
+    }
+    return document;
+}
+
+// Statements that wait to be run together.
+struct DocumentStore::Writing {
+    std::vector<db::Statement> batch;
+    std::size_t bytes = 0;     // of the batch
+    std::vector<Rows> results; // of the newest batch that was run
+};
+
+Task<Result<void>> DocumentStore::write(Writing& writing, bool all) {
+    if (writing.batch.empty() || (!all && writing.bytes < kStepBytes)) co_return Result<void>();
+    auto results = co_await database_.run(std::exchange(writing.batch, {}));
+    writing.bytes = 0;
+    if (!results) co_return std::unexpected(std::move(results.error()));
+    writing.results = std::move(*results);
+    co_return Result<void>();
+}
+
+Task<Result<std::optional<std::vector<AddedDocument>>>>
+DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
+    const bool postgres = database_.dialect() == db::Dialect::postgresql;
+    Writing writing;
+    if (scope.npc_id.empty())
+        writing.batch.push_back({kMakeScope, {scope.name, scope.owner_id}});
+    else
+        writing.batch.push_back({kMakeNpcScope, {scope.name, scope.npc_id}});
+    writing.batch.push_back({kLockScope, {scope.name}});
+
+    struct Added {
+        std::string id;
+        std::string digest;
+    };
+    std::vector<Added> added;
+    for (NewDocument& document : documents) {
+        const Added& one = added.emplace_back(Added{new_uuid4(), std::move(document.digest)});
+        const auto bytes = static_cast<std::int64_t>(document.text.size());
+        const auto count = static_cast<std::int64_t>(document.chunks.size());
+        writing.bytes += document.text.size() / 8; // it is written, but not indexed
+        writing.batch.push_back(
+            {kInsertDocument,
+             {scope.name, one.digest, one.id, std::move(document.title), std::move(document.source),
+              std::move(document.metadata), bytes, count, std::move(document.text)}});
+        std::string chunks;
+        for (std::size_t i = 0; i < document.chunks.size(); ++i) {
+            append_chunk(chunks, i, document.chunks[i]);
+            const bool is_last = i + 1 == document.chunks.size();
+            if (!is_last && writing.bytes + chunks.size() < kStepBytes) continue;
+            writing.bytes += chunks.size();
+            chunks += "]";
+            writing.batch.push_back(
+                {postgres ? kInsertChunksPostgres : kInsertChunksSqlite, {one.id, std::move(chunks)}});
+            chunks.clear();
+            const auto written = co_await write(writing, false);
+            if (!written) co_return std::unexpected(written.error());
+            if (writing.batch.empty()) writing.batch.push_back({kLockScope, {scope.name}});
+        }
+        document.chunks.clear();
+    }
+    for (const Added& one : added) {
+        writing.batch.push_back({kPublish, {scope.name, one.digest, one.id}});
+        writing.batch.push_back({kCountPublished, {scope.name, one.id}});
+        writing.batch.push_back({kSelectAdded, {scope.name, one.digest}});
+    }
+    const auto written = co_await write(writing, true);
+    if (!written) co_return std::unexpected(written.error());
+
+    std::vector<AddedDocument> found;
+    for (std::size_t i = 0; i < added.size(); ++i) {
+        const Rows& rows = writing.results[writing.results.size() - 3 * (added.size() - i) + 2];
+        if (rows.empty()) co_return std::nullopt;
+        found.push_back({rows.front()[0].value_or(""), to_integer(rows.front()[1])});
+    }
+    co_return found;
+}
+
+Task<Result<std::vector<Document>>> DocumentStore::list(const Scope& scope, DocumentCursor after, int limit) {
+    auto rows = co_await run_one(
+        database_, kList, {scope.name, after.created, std::move(after.document_id), std::int64_t{limit}});
+    co_return map(std::move(rows), [](const Rows& found) {
+        std::vector<Document> documents;
+        for (const Row& row : found)
+            documents.push_back(document_of(row));
+        return documents;
+    });
+}
+
+Task<Result<std::optional<Document>>> DocumentStore::find(const Scope& scope, std::string document_id) {
+    auto rows = co_await run_one(database_, kSelect, {scope.name, std::move(document_id)});
+    co_return map(std::move(rows), [](const Rows& found) -> std::optional<Document> {
+        if (found.empty()) return std::nullopt;
+        return document_of(found.front());
+    });
+}
+
+Task<Result<bool>> DocumentStore::remove(const Scope& scope, std::string document_id) {
+    std::vector<db::Statement> batch;
+    batch.push_back({kCountRemoved, {scope.name, document_id}});
+    batch.push_back({kRemove, {scope.name, std::move(document_id)}});
+    auto results = co_await database_.run(std::move(batch));
+    co_return map(std::move(results), [](const auto& all) { return !all[1].empty(); });
+}
+
+Task<Result<std::int64_t>> DocumentStore::scope_id(const Scope& scope) {
+    auto rows = co_await run_one(database_, kSelectScopeId, {scope.name});
+    co_return map(std::move(rows), [](const Rows& found) {
+        return found.empty() ? std::int64_t{0} : to_integer(found.front()[0]);
+    });
+}
+
+Task<Result<std::vector<Passage>>> DocumentStore::search_words(ScopeIds scopes, std::string_view question,
+                                                               int most) {
+    std::string_view sql = kSearchPostgres;
+    std::vector<db::Value> params{scopes[0], scopes[1], std::string(question), std::int64_t{most}};
+    if (searched_.dialect() == db::Dialect::sqlite) {
+        const std::string words = any_word_of(question);
+        if (words.empty()) co_return std::vector<Passage>();
+        sql = kSearchSqlite;
+        params = {fmt::format("scope : (s{} OR s{}) AND words : ({})", scopes[0], scopes[1], words),
+                  std::int64_t{most}};
+    }
+    auto rows = co_await run_one(searched_, sql, std::move(params));
+    co_return map(std::move(rows), [](const Rows& found) {
+        std::vector<Passage> passages;
+        for (const Row& row : found)
+            passages.push_back(passage_of(row));
+        return passages;
+    });
+}
+
+Task<Result<bool>> DocumentStore::sweep() {
+    constexpr std::int64_t kChunks = 32;
+    std::vector<db::Statement> look;
+    look.push_back({kDropAbandoned, {now_ms() - kAbandoned}});
+    look.push_back({kDropOfScopes, {}});
+    look.push_back({kDeleteScopes, {}});
+    look.push_back({kSelectDropped, {}});
+    auto found = co_await database_.run(std::move(look));
+    if (!found) co_return std::unexpected(std::move(found.error()));
+    if (found->back().empty()) co_return !(*found)[2].empty();
+    const Row& dropped = found->back().front();
+    const std::string document_id = dropped[0].value_or("");
+    std::vector<db::Statement> step;
+    step.push_back({kLockScopeById, {to_integer(dropped[1])}});
+    step.push_back({kDeleteChunks, {document_id, kChunks}});
+    step.push_back({kDeleteDocument, {document_id}});
+    auto done = co_await database_.run(std::move(step));
+    co_return map(std::move(done), [](const auto&) { return true; });
+}
+
+} // namespace npcchat
