@@ -10,6 +10,8 @@ class MeasuredDatabase final : public Database {
   public:
     explicit MeasuredDatabase(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
+    Dialect dialect() const override { return database_->dialect(); }
+
     Task<Result<std::vector<Rows>>> run(std::vector<Statement> batch) override {
         const StoreMetrics::Use use(metrics_);
         co_return co_await database_->run(std::move(batch));
