@@ -40,8 +40,9 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     }
     database_ = std::make_unique<db::MeasuredDatabase>(std::move(database));
     catalog_ = std::make_unique<Catalog>(*database_);
-    documents_ = std::make_unique<DocumentStore>(
-        *database_, backends.sqlite_searched_ ? *backends.sqlite_searched_ : *database_);
+    db::Database* searched = backends.sqlite_searched_.get();
+    if (!searched) searched = database_.get();
+    documents_ = std::make_unique<DocumentStore>(*database_, *searched);
     if (config.redis) {
         redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());
