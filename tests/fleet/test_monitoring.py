@@ -23,7 +23,7 @@ RULES = [rule for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text(
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 TRIALS = yaml.safe_load((HERE / "alerts_test.yml").read_text(encoding="utf-8"))["tests"]
 NAME = re.compile(r"\b(?:npcchat|gen_ai)_[a-z0-9_]+")
-# name{labels} or a grouping by labels.
+GROUPING = re.compile(r"\bby \(([^)]*)\)")
 MATCHER = re.compile(r"((?:npcchat|gen_ai)_[a-z0-9_]+)\{([^}]*)\}")
 
 
@@ -36,6 +36,11 @@ def panel_expressions():
 
 def expressions():
     return [*panel_expressions(), *(rule["expr"] for rule in RULES)]
+
+
+def names(text):
+    """The metrics that an expression asks for, without the labels that it groups by."""
+    return NAME.findall(GROUPING.sub("", text))
 
 
 def promtool(*arguments):
@@ -77,7 +82,7 @@ def family(name, kinds):
 
 def test_they_ask_for_what_is_exported(exported):
     kinds = {name: kind for page in exported for name, kind in page.kinds.items()}
-    asked = {name for text in expressions() for name in NAME.findall(text)}
+    asked = {name for text in expressions() for name in names(text)}
     assert len(asked) > 15
     for name in asked:
         _, kind = family(name, kinds)
@@ -97,6 +102,9 @@ def test_labels_and_values_are_those_that_are_exported(exported):
                 for label, value in one.items():
                     labels.setdefault(name, {}).setdefault(label, set()).add(value)
     for text in expressions():
+        known = {"job", "instance"}.union(*(labels.get(name, {}) for name in names(text)))
+        for grouping in GROUPING.findall(text):
+            assert {label.strip() for label in grouping.split(",")} <= known, text
         for name, matchers in MATCHER.findall(text):
             have = labels.get(name) or labels.get(name + "_bucket", {})
             for label, kind, value in re.findall(r'(\w+)(=~|=)"([^"]*)"', matchers):
