@@ -35,18 +35,11 @@ struct Loop {
     Loop(Shared& shared, StoreBackends& backends)
         : stores(context.get_executor(), backends), leases(context.get_executor(), stores.sessions()),
           http(context.get_executor()), models(http),
-          traces(context.get_executor(), http, shared.config.traces), services{shared,
-                                                                               shared.config,
-                                                                               stores.catalog(),
-                                                                               stores.documents(),
-                                                                               stores.sessions(),
-                                                                               stores.tokens(),
-                                                                               stores.repeats(),
-                                                                               leases,
-                                                                               models,
-                                                                               metrics,
-                                                                               traces,
-                                                                               shared.config.models},
+          embedder(http, shared.config.embed_url, shared.config.rerank_url),
+          traces(context.get_executor(), http, shared.config.traces),
+          services{shared,   shared.config,     stores.catalog(), stores.documents(),  stores.embeddings(),
+                   embedder, stores.sessions(), stores.tokens(),  stores.repeats(),    leases,
+                   models,   metrics,           traces,           shared.config.models},
           server(context.get_executor(), services) {
         metrics.redis = stores.redis_metrics();
         metrics.database = &stores.database_metrics();
@@ -57,6 +50,7 @@ struct Loop {
     LeaseKeeper leases;
     HttpClient http;
     ModelClient models;
+    Embedder embedder;
     Metrics metrics;
     Traces traces;
     Services services;
@@ -95,6 +89,10 @@ class Service {
         spawn(first().get_executor(), "log", [this] { return flush_log_lines(); });
         spawn(first().get_executor(), "usage", [this] { return write_usage(); });
         spawn(first().get_executor(), "documents", [this] { return sweep_documents(); });
+        Loop& working = *loops_.front();
+        EmbeddingJob embedding(first().get_executor(), working.embedder, working.stores.embeddings(),
+                               shared_.embedding);
+        spawn(first().get_executor(), "embedding", [&embedding] { return embedding.run(); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
@@ -111,6 +109,7 @@ class Service {
         }
         shared_.passwords.stop();
         shared_.cutter.stop();
+        shared_.vectors.stop();
         backends_.stop();
     }
 

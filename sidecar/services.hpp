@@ -11,6 +11,9 @@
 #include "io/traces.hpp"
 #include "io/worker.hpp"
 #include "knowledge/document_store.hpp"
+#include "knowledge/embedder.hpp"
+#include "knowledge/embedding_job.hpp"
+#include "knowledge/vector_index.hpp"
 #include "model/model_client.hpp"
 #include "session/idempotency.hpp"
 #include "session/lease_keeper.hpp"
@@ -23,13 +26,15 @@ namespace npcchat {
 
 // Shared by all loops, each part safe for that.
 struct Shared {
-    explicit Shared(const Config& config) : config(config) {}
+    explicit Shared(const Config& config) : config(config), vectors(config.vector_memory) {}
     const Config& config;
     Passwords passwords;
     NpcCache npcs{128UL * 1024 * 1024};
     PlanModels plan_models;
     UsageLog usage;
-    Worker cutter{256};                  // cuts documents into chunks
+    Worker cutter{256}; // cuts documents into chunks
+    EmbeddingState embedding;
+    VectorIndex vectors;
     std::vector<const Metrics*> metrics; // of every loop, filled before the loops run
 };
 
@@ -38,6 +43,8 @@ struct Services {
     const Config& config;
     Catalog& catalog;
     DocumentStore& documents;
+    EmbeddingStore& embeddings;
+    Embedder& embedder;
     SessionStore& sessions;
     TokenBudget& tokens;
     IdempotencyStore& repeats;

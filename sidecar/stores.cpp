@@ -43,6 +43,7 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     db::Database* searched = backends.sqlite_searched_.get();
     if (!searched) searched = database_.get();
     documents_ = std::make_unique<DocumentStore>(*database_, *searched);
+    embeddings_ = std::make_unique<EmbeddingStore>(*database_, *searched);
     if (config.redis) {
         redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());

@@ -6,7 +6,7 @@
 #include "db/database.hpp"
 #include "io/redis.hpp"
 #include "io/worker.hpp"
-#include "knowledge/document_store.hpp"
+#include "knowledge/embedding_store.hpp"
 #include "session/idempotency.hpp"
 #include "session/local_token_budget.hpp"
 #include "session/session_store.hpp"
@@ -49,6 +49,7 @@ class Stores {
 
     Catalog& catalog() { return *catalog_; }
     DocumentStore& documents() { return *documents_; }
+    EmbeddingStore& embeddings() { return *embeddings_; }
     SessionStore& sessions() { return *sessions_; }
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
@@ -62,6 +63,7 @@ class Stores {
     std::unique_ptr<Redis> redis_;
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<DocumentStore> documents_;
+    std::unique_ptr<EmbeddingStore> embeddings_;
     std::unique_ptr<SessionStore> sessions_;
     std::unique_ptr<TokenBudget> tokens_;
     std::unique_ptr<IdempotencyStore> repeats_;

@@ -13,7 +13,7 @@ namespace {
 // Loaded bytes of text for a token of history: the estimate never counts more than 4 bytes as one token.
 constexpr std::size_t kBytesPerToken = 4;
 // Of an NPC's knowledge, before the budget.
-constexpr RetrievalOptions kKnowledgeOptions{.retrieve = 24, .keep = 12};
+constexpr RetrievalOptions kKnowledgeOptions{.retrieve = 24, .keep = 12, .rerank = true};
 
 Character character_of(const Npc& npc, std::string_view addition = {}) {
     return Character{npc.world_descr, npc.char_descr, npc.has_scratchpad, addition};

@@ -126,7 +126,24 @@ void read_models(Config& config, const Environment& environment) {
     if (!models) throw Invalid{models.error()};
     config.models = std::move(*models);
     config.history_tokens = number_from<std::size_t>(environment, "HISTORY_TOKENS", 8192, 0, 1'000'000);
+}
+
+std::string url_from(const Environment& environment, const char* name) {
+    std::string url = environment(name).value_or("");
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (url.starts_with(scheme) && url.size() > scheme.size()) return url;
+    }
+    if (!url.empty()) throw Invalid{fmt::format("{} must be a full URL, http://… or https://…", name)};
+    return url;
+}
+
+void read_knowledge(Config& config, const Environment& environment) {
     config.knowledge_tokens = number_from<std::size_t>(environment, "KNOWLEDGE_TOKENS", 1024, 0, 1'000'000);
+    config.open_rag = environment("OPEN_RAG").value_or("0") == "1";
+    config.embed_url = url_from(environment, "EMBED_URL");
+    config.rerank_url = url_from(environment, "RERANK_URL");
+    config.vector_memory =
+        number_from<std::size_t>(environment, "VECTOR_MEMORY", 1UL << 30, 1UL << 20, 1UL << 40);
 }
 
 // OpenTelemetry's own variables: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
@@ -163,7 +180,6 @@ void read_service(Config& config, const Environment& environment) {
     config.open_signup = signup == "open";
     config.max_body = number_from<std::size_t>(environment, "MAX_BODY", 1024 * 1024, 1024, 1UL << 30);
     config.max_document = std::max(config.max_body, kMaxDocument);
-    config.open_rag = environment("OPEN_RAG").value_or("0") == "1";
     auto allowed = AddressList::parse(environment("METRICS_ALLOW").value_or(""));
     if (!allowed) throw Invalid{"METRICS_ALLOW: " + allowed.error()};
     config.metrics_allow = std::move(*allowed);
@@ -236,6 +252,7 @@ std::expected<Config, std::string> Config::from_environment(const Environment& e
         std::filesystem::create_directories(config.state_dir / "run", ignored);
         read_stores(config, environment);
         read_models(config, environment);
+        read_knowledge(config, environment);
         read_traces(config, environment);
         read_service(config, environment);
         config.edge_secret = edge_secret_from(environment, config.state_dir);

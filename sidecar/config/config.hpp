@@ -54,6 +54,9 @@ struct Config {
     std::size_t history_tokens = 0;
     std::size_t knowledge_tokens = 0; // of documents, in a prompt
     bool open_rag = false;            // any key adds shared documents
+    std::string embed_url;            // of an embedder and a reranker; empty: none
+    std::string rerank_url;
+    std::size_t vector_memory = 0; // bytes that vectors may take
 
     TraceSettings traces;
 

@@ -24,6 +24,7 @@ struct HttpRequest {
     std::string url;
     std::vector<std::string> headers; // "Name: value"
     std::string body;                 // sent by POST
+    bool is_get = false;              // GET, without a body
     HttpTimeouts timeouts;
     Cancellation* cancellation = nullptr; // ends the exchange at once; null: nobody does
 };
@@ -69,7 +70,7 @@ class HttpClient {
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
 
-    // Any status is a response. Follows no redirects; a body of over 16 MiB is a failure.
+    // By GET where the request says so. Any status is a response. Follows no redirects; a body of over 16 MiB is a failure.
     Task<std::expected<HttpResponse, HttpFailure>> post(HttpRequest request);
 
     // The same, read piece by piece; timeouts.first_byte plays no role, read() has a time of its own.

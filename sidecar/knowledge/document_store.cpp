@@ -92,6 +92,11 @@ constexpr std::string_view kDropOfScopes =
 constexpr std::string_view kSelectDropped =
     "SELECT d.document_id, d.scope_id FROM documents d WHERE d.state = 2 LIMIT 1";
 constexpr std::string_view kLockScopeById = "UPDATE scopes SET stamp = stamp + 1 WHERE id = $1";
+// Of texts that no other document has.
+constexpr std::string_view kDeleteVectors =
+    "DELETE FROM vectors WHERE digest IN (SELECT c.digest FROM chunks c WHERE c.document_id = $1 "
+    "ORDER BY c.seq LIMIT $2) AND NOT EXISTS "
+    "(SELECT 1 FROM chunks o WHERE o.digest = vectors.digest AND o.document_id <> $1)";
 constexpr std::string_view kDeleteChunks =
     "DELETE FROM chunks WHERE id IN (SELECT c.id FROM chunks c WHERE c.document_id = $1 ORDER BY c.seq "
     "LIMIT $2)";
@@ -286,6 +291,7 @@ Task<Result<bool>> DocumentStore::sweep() {
     const std::string document_id = dropped[0].value_or("");
     std::vector<db::Statement> step;
     step.push_back({kLockScopeById, {to_integer(dropped[1])}});
+    step.push_back({kDeleteVectors, {document_id, kChunks}});
     step.push_back({kDeleteChunks, {document_id, kChunks}});
     step.push_back({kDeleteDocument, {document_id}});
     auto done = co_await database_.run(std::move(step));

@@ -158,7 +158,8 @@ Result<void> read_retrieval(const json_t* body, TurnRequest& turn) {
     const auto reranked = fields.optional_flag("use_reranker");
     if (!reranked) return std::unexpected(reranked.error());
     turn.from_documents = RetrievalOptions{.retrieve = static_cast<int>(retrieve->value_or(20)),
-                                           .keep = static_cast<int>(rank->value_or(4))};
+                                           .keep = static_cast<int>(rank->value_or(4)),
+                                           .rerank = reranked->value_or(false)};
     turn.bound.tokens = length->value_or(512);
     turn.parameters = fmt::format(R"("max_tokens": {})", *turn.bound.tokens);
     return {};

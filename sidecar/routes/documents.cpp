@@ -43,11 +43,8 @@ bool is_plain(std::string_view content_type) {
     return type == "text/plain" || type == "text/markdown";
 }
 
-// A body that is the text; title and source are in the query.
-Result<Given> read_plain(Request& request) {
-    if (!is_valid_utf8(request.body)) return fail(400, "The document is not UTF-8 text");
-    if (request.body.contains('\0'))
-        return fail(400, "The document has a NUL byte: send text, no binary file");
+// Title and source, which may stand in the query.
+Result<Given> read_query(const Request& request) {
     Given given;
     for (auto [name, field] : {std::pair("title", &given.title), std::pair("source", &given.source)}) {
         auto value = label_of(query_field(request, name));
@@ -56,34 +53,47 @@ Result<Given> read_plain(Request& request) {
             return fail(422, fmt::format("{}: must be at most {} bytes", name, kMaxLabel));
         *field = std::move(*value);
     }
-    if (request.body.starts_with("\xEF\xBB\xBF")) request.body.erase(0, 3); // a byte order mark
-    if (auto checked = check_text(request.body, "text"); !checked) return std::unexpected(checked.error());
-    given.texts.push_back(std::move(request.body));
     return given;
 }
 
-Result<Given> read_labels(const json_t* body) {
+// A body that is the text.
+Result<Given> read_plain(Request& request) {
+    if (!is_valid_utf8(request.body)) return fail(400, "The document is not UTF-8 text");
+    if (request.body.contains('\0'))
+        return fail(400, "The document has a NUL byte: send text, no binary file");
+    auto given = read_query(request);
+    if (!given) return given;
+    if (request.body.starts_with("\xEF\xBB\xBF")) request.body.erase(0, 3); // a byte order mark
+    if (auto checked = check_text(request.body, "text"); !checked) return std::unexpected(checked.error());
+    given->texts.push_back(std::move(request.body));
+    return given;
+}
+
+// What the body says wins over the query.
+Result<Given> read_labels(const Request& request, const json_t* body) {
+    auto given = read_query(request);
+    if (!given) return given;
     const Fields fields(body);
-    auto title = label_of(fields.optional_text("title", 0, kMaxLabel));
-    if (!title) return std::unexpected(std::move(title.error()));
-    auto source = label_of(fields.optional_text("source", 0, kMaxLabel));
-    if (!source) return std::unexpected(std::move(source.error()));
-    std::string metadata;
+    for (auto [name, field] : {std::pair("title", &given->title), std::pair("source", &given->source)}) {
+        auto value = fields.optional_text(name, 0, kMaxLabel);
+        if (!value) return std::unexpected(std::move(value.error()));
+        if (*value) *field = std::move(**value);
+    }
     if (const json_t* value = json_object_get(body, "metadata"); value && !json_is_null(value)) {
         if (!json_is_object(value)) return fail(422, "metadata: must be an object");
         const std::unique_ptr<char, decltype(&std::free)> text(json_dumps(value, JSON_COMPACT), std::free);
         if (!text || std::string_view(text.get()).size() > kMaxMetadata)
             return fail(422, fmt::format("metadata: must be at most {} bytes", kMaxMetadata));
-        metadata = text.get();
+        given->metadata = text.get();
     }
-    return Given{std::move(*title), std::move(*source), std::move(metadata), {}};
+    return given;
 }
 
 Result<Given> read_document(Request& request) {
     if (is_plain(request.content_type)) return read_plain(request);
     const auto body = json_body(request);
     if (!body) return std::unexpected(body.error());
-    auto given = read_labels(body->get());
+    auto given = read_labels(request, body->get());
     if (!given) return given;
     auto text = Fields(body->get()).text("text", 1, request.body.size());
     if (!text) return std::unexpected(std::move(text.error()));
@@ -100,7 +110,7 @@ Result<Given> read_documents(Request& request) {
     if (!texts || json_is_null(texts)) return read_document(request);
     if (const json_t* text = json_object_get(body->get(), "text"); text && !json_is_null(text))
         return fail(422, "text: give either text or texts");
-    auto given = read_labels(body->get());
+    auto given = read_labels(request, body->get());
     if (!given) return given;
     if (!json_is_array(texts) || json_array_size(texts) < 1 || json_array_size(texts) > kMaxTexts)
         return fail(422, fmt::format("texts: must be a list of 1 to {} texts", kMaxTexts));
@@ -171,7 +181,8 @@ Task<Result<Scope>> scope_of_npc(Services& services, const Request& request) {
 // The caller's own world of this name; the admin names another's owner in the query.
 Task<Result<Scope>> scope_of_world(Services& services, const Request& request) {
     const std::string& world = request.params.front();
-    if (auto name = check_world_name(world); !name) co_return fail(422, "world: " + name.error());
+    if (auto name = check_world_name(world); !name)
+        co_return fail(404, "No world has such a name, which " + name.error());
     const auto owner = query_field(request, "owner");
     if (!owner) co_return std::unexpected(owner.error());
     const Identity& identity = *request.identity;

@@ -32,6 +32,8 @@ std::span<const Route> public_routes() {
         Route{"GET", "/documents", admin, routes::list_shared_documents},
         Route{"GET", "/documents/{document_id}", admin, routes::get_shared_document},
         Route{"DELETE", "/documents/{document_id}", admin, routes::delete_shared_document},
+        Route{"GET", "/reindex", admin, routes::get_reindex},
+        Route{"POST", "/reindex", admin, routes::start_reindex},
         Route{"POST", "/v1/chat/completions", key, routes::chat_completions},
         Route{"POST", "/v1/embeddings", key, routes::embeddings},
         Route{"GET", "/v1/models", key, routes::list_models},

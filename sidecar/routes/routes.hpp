@@ -48,6 +48,10 @@ Task<Result<Response>> list_shared_documents(Services& services, Request& reques
 Task<Result<Response>> get_shared_document(Services& services, Request& request);
 Task<Result<Response>> delete_shared_document(Services& services, Request& request);
 
+// reindex.cpp
+Task<Result<Response>> get_reindex(Services& services, Request& request);
+Task<Result<Response>> start_reindex(Services& services, Request& request);
+
 // chat.cpp
 Task<Result<Response>> rag(Services& services, Request& request);
 Task<Result<Response>> chat_npc(Services& services, Request& request);

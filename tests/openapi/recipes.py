@@ -210,6 +210,8 @@ RECIPES = {
     "deleteWorldDocument": world_document,
     "addToRagDb": lambda world: Call(body={"text": "A steel sword costs thirty gold."}),
     "askDocuments": lambda world: Call(body={"query": "What does a sword cost?", "chat_id": ""}),
+    "embeddingStatus": lambda world: Call(),
+    "reindex": lambda world: Call(),
     "listSharedDocuments": lambda world: Call(query={"limit": "2", "after": ""}),
     "getSharedDocument": shared_document,
     "deleteSharedDocument": shared_document,
@@ -238,4 +240,4 @@ RECIPES = {
 # Values of path parameters that name nothing.
 UNKNOWN = {"npc_id": "00000000-0000-4000-8000-000000000000", "chat_id": "never-heard-of", "user": "nobody-at-all",
            "name": "nobody-at-all", "asset": "nothing.js", "model": "npc/nobody",
-           "document_id": "never-heard-of"}
+           "document_id": "never-heard-of", "world": "no such world"}

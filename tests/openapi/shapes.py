@@ -15,7 +15,9 @@ def fields(operation):
 
 
 def required_fields(operation):
-    return body_schema(operation).get("required", [])
+    """Where one of several is enough, the first of them, which the recipe has."""
+    schema = body_schema(operation)
+    return schema.get("required", []) + schema.get("anyOf", [{}])[0].get("required", [])
 
 
 def optional_fields(operation):

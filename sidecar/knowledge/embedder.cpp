@@ -1,0 +1,135 @@
+#include "knowledge/embedder.hpp"
+
+#include "base/json.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace npcchat {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kAnswerDepth = 4;
+
+std::string texts_json(const std::vector<std::string>& texts) {
+    std::string json = "[";
+    for (const std::string& text : texts) {
+        if (&text != &texts.front()) json += ",";
+        append_json_string(json, text);
+    }
+    return json + "]";
+}
+
+std::unexpected<Error> malformed() {
+    return fail(502, "The embedder's answer is malformed");
+}
+
+Error error_of(HttpFailure failure) {
+    if (failure == HttpFailure::timed_out) return Error{504, "The embedder did not answer in time", 0, {}};
+    return Error{503, "The embedder cannot be reached", 1, {}};
+}
+
+std::optional<std::vector<float>> numbers_of(const json_t* list) {
+    if (!json_is_array(list) || json_array_size(list) == 0) return std::nullopt;
+    std::vector<float> numbers(json_array_size(list));
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+        const json_t* number = json_array_get(list, i);
+        if (!json_is_number(number)) return std::nullopt;
+        numbers[i] = static_cast<float>(json_number_value(number));
+        if (!std::isfinite(numbers[i])) return std::nullopt;
+    }
+    return numbers;
+}
+
+Result<std::vector<std::vector<float>>> parse_vectors(const std::string& body, std::size_t wanted) {
+    const auto json = read_json(body, kAnswerDepth);
+    if (!json || !json_is_array(json->get())) return malformed();
+    if (json_array_size(json->get()) != wanted) {
+        return fail(502, fmt::format("The embedder gave {} vectors for {} texts",
+                                     json_array_size(json->get()), wanted));
+    }
+    std::vector<std::vector<float>> vectors;
+    for (std::size_t i = 0; i < wanted; ++i) {
+        auto numbers = numbers_of(json_array_get(json->get(), i));
+        if (!numbers) return malformed();
+        if (!vectors.empty() && vectors.front().size() != numbers->size())
+            return fail(502, "The embedder's vectors have different numbers of dimensions");
+        vectors.push_back(std::move(*numbers));
+    }
+    return vectors;
+}
+
+// The answer is sorted by score: `index` says which text is meant.
+Result<std::vector<double>> parse_ranks(const std::string& body, std::size_t wanted) {
+    const auto json = read_json(body, kAnswerDepth);
+    if (!json || !json_is_array(json->get()) || json_array_size(json->get()) != wanted) return malformed();
+    std::vector<double> scores(wanted);
+    std::vector<bool> seen(wanted);
+    for (std::size_t i = 0; i < wanted; ++i) {
+        const json_t* one = json_array_get(json->get(), i);
+        const json_t* index = json_object_get(one, "index");
+        const json_t* score = json_object_get(one, "score");
+        if (!json_is_integer(index) || !json_is_number(score)) return malformed();
+        const auto place = static_cast<std::size_t>(json_integer_value(index));
+        if (place >= wanted || seen[place]) return malformed();
+        seen[place] = true;
+        scores[place] = json_number_value(score);
+    }
+    return scores;
+}
+
+} // namespace
+
+Task<Result<std::string>> Embedder::post(const std::string& url, std::string body,
+                                         std::chrono::milliseconds limit) {
+    HttpRequest request;
+    request.url = url;
+    request.headers = {"Content-Type: application/json"};
+    request.body = std::move(body);
+    request.timeouts = {std::min<std::chrono::milliseconds>(limit, 2s), limit, limit, limit};
+    auto answer = co_await http_.post(std::move(request));
+    if (!answer) co_return std::unexpected(error_of(answer.error()));
+    if (answer->status == 200) co_return std::move(answer->body);
+    // Too many texts (422), or too long (413): which of the two, and how many would do, it does not say.
+    if (answer->status == 413 || answer->status == 422 || answer->status == 400)
+        co_return fail(413, fmt::format("The embedder refused the texts with status {}", answer->status));
+    const int wait = answer->retry_after ? static_cast<int>(answer->retry_after->count()) : 1;
+    if (answer->status == 429 || answer->status == 503) co_return fail(503, "The embedder is busy", wait);
+    co_return fail(502, fmt::format("The embedder answered with status {}", answer->status));
+}
+
+Task<Result<std::vector<std::vector<float>>>> Embedder::embed(const std::vector<std::string>& texts,
+                                                              std::chrono::milliseconds limit) {
+    std::string body = R"({"inputs": )" + texts_json(texts) + R"(, "truncate": true})";
+    const auto answer = co_await post(embed_url_, std::move(body), limit);
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return parse_vectors(*answer, texts.size());
+}
+
+Task<std::string> Embedder::model_name() {
+    HttpRequest request;
+    const std::string_view url = std::string_view(embed_url_).substr(0, embed_url_.find('?'));
+    request.url = std::string(url.substr(0, url.rfind('/'))) + "/info";
+    request.timeouts = {2s, 5s, 5s, 5s};
+    request.is_get = true;
+    const auto answer = co_await http_.post(std::move(request));
+    if (!answer || answer->status != 200) co_return "";
+    const auto json = read_json(answer->body, kJsonMaxDepth);
+    if (!json) co_return "";
+    const char* name = json_string_value(json_object_get(json->get(), "model_id"));
+    co_return name ? name : "";
+}
+
+Task<Result<std::vector<double>>> Embedder::rerank(const std::string& query,
+                                                   const std::vector<std::string>& texts,
+                                                   std::chrono::milliseconds limit) {
+    std::string body = R"({"query": )" + json_string(query) + R"(, "texts": )" + texts_json(texts) +
+                       R"(, "truncate": true})";
+    const auto answer = co_await post(rerank_url_, std::move(body), limit);
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return parse_ranks(*answer, texts.size());
+}
+
+} // namespace npcchat

@@ -1,0 +1,74 @@
+#include "knowledge/vector.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <openssl/evp.h>
+
+namespace npcchat {
+namespace {
+
+constexpr std::size_t kScaleBytes = sizeof(float);
+static_assert(std::endian::native == std::endian::little);
+
+} // namespace
+
+std::optional<Vector> quantize(std::span<const float> values) {
+    double squares = 0;
+    float largest = 0;
+    for (const float value : values) {
+        squares += static_cast<double>(value) * value;
+        largest = std::max(largest, std::abs(value));
+    }
+    if (!std::isfinite(squares) || squares <= 0 || largest <= 0) return std::nullopt;
+    Vector vector;
+    vector.scale = static_cast<float>(largest / 127 / std::sqrt(squares));
+    vector.values.reserve(values.size());
+    for (const float value : values)
+        vector.values.push_back(static_cast<std::int8_t>(std::lround(value / largest * 127)));
+    return vector;
+}
+
+std::string encode(const Vector& vector) {
+    std::vector<unsigned char> bytes(kScaleBytes + vector.values.size());
+    std::memcpy(bytes.data(), &vector.scale, kScaleBytes);
+    std::memcpy(bytes.data() + kScaleBytes, vector.values.data(), vector.values.size());
+    std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0'); // EVP_EncodeBlock writes a NUL behind it
+    text.resize(static_cast<std::size_t>(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                                                         bytes.data(), static_cast<int>(bytes.size()))));
+    return text;
+}
+
+std::optional<Vector> decode(std::string_view text, std::size_t dimensions) {
+    const std::size_t size = kScaleBytes + dimensions;
+    if (text.size() != (size + 2) / 3 * 4) return std::nullopt;
+    std::vector<unsigned char> bytes(text.size() / 4 * 3);
+    const int decoded = EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(text.data()),
+                                        static_cast<int>(text.size()));
+    if (decoded < static_cast<int>(size)) return std::nullopt;
+    Vector vector;
+    std::memcpy(&vector.scale, bytes.data(), kScaleBytes);
+    vector.values.resize(dimensions);
+    std::memcpy(vector.values.data(), bytes.data() + kScaleBytes, dimensions);
+    return vector;
+}
+
+#if defined(__x86_64__) && !__has_feature(address_sanitizer)
+// What the machine has decides, when the program is loaded. (A sanitizer is not ready by then.)
+__attribute__((target_clones("avx2", "default")))
+#endif
+std::int32_t
+product_of(const std::int8_t* left, const std::int8_t* right, std::size_t size) {
+    std::int32_t sum = 0;
+    for (std::size_t i = 0; i < size; ++i)
+        sum += static_cast<std::int16_t>(left[i]) * static_cast<std::int16_t>(right[i]);
+    return sum;
+}
+
+std::int32_t dot(const std::int8_t* left, const std::int8_t* right, std::size_t size) {
+    return product_of(left, right, size);
+}
+
+} // namespace npcchat

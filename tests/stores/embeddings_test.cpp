@@ -1,0 +1,157 @@
+#include "knowledge/embedding_store.hpp"
+#include "knowledge/vector_index.hpp"
+#include "tests/stores/catalog_fixture.hpp"
+
+#include <algorithm>
+
+namespace npcchat::testing {
+namespace {
+
+class Embeddings : public CatalogTest {
+  protected:
+    void add(const Scope& scope, std::vector<std::string> texts) {
+        std::vector<NewDocument> prepared;
+        for (std::string& text : texts)
+            prepared.push_back(prepare_document("", "", "", std::move(text)));
+        ASSERT_TRUE(loop.run(documents.add(scope, std::move(prepared))).value().has_value());
+    }
+    std::vector<UnembeddedChunk> waiting(int most = 100) {
+        return loop.run(store.waiting(model.id, most)).value();
+    }
+    // Each text gets a vector of its own direction.
+    void embed(const std::vector<UnembeddedChunk>& chunks) {
+        std::vector<EmbeddedText> texts;
+        for (const UnembeddedChunk& chunk : chunks)
+            texts.push_back({chunk.digest, encode(direction(count++))});
+        ASSERT_TRUE(loop.run(store.store(model.id, std::move(texts), chunks)).has_value());
+    }
+    static Vector direction(std::size_t number) {
+        std::vector<float> values(8, 0.1F);
+        values[number % 8] = 1;
+        return quantize(values).value();
+    }
+    std::int64_t id_of(const Scope& scope) { return loop.run(documents.scope_id(scope)).value(); }
+    std::vector<std::string> nearest(const Scope& scope, std::size_t number, std::size_t most = 1) {
+        const auto found =
+            loop.run(index.nearest(store, model, {id_of(scope), 0}, direction(number), most)).value();
+        std::vector<std::int64_t> ids;
+        for (const Ranked& one : found)
+            ids.push_back(one.id);
+        std::vector<std::string> texts;
+        for (const Passage& passage : loop.run(store.passages(ids)).value())
+            texts.push_back(passage.text);
+        return texts;
+    }
+
+    UserId owner = sign_up("owner").value();
+    DocumentStore documents{node.database(), node.database()};
+    EmbeddingStore store{node.database(), node.database()};
+    VectorIndex index{1UL << 30};
+    EmbeddingModel model = loop.run(store.use_model("encoder", 8)).value();
+    Scope world = Scope::of_world(owner, "north");
+    std::size_t count = 0;
+};
+
+INSTANTIATE_TEST_SUITE_P(All, Embeddings, ::testing::Values(Kind::sqlite, Kind::postgresql), kind_name);
+
+TEST_P(Embeddings, TheNewestModelIsInUse) {
+    EXPECT_EQ(loop.run(store.current_model()).value()->name, "encoder");
+    const EmbeddingModel newer = loop.run(store.use_model("newer", 16)).value();
+    EXPECT_GT(newer.id, model.id);
+    const auto current = loop.run(store.current_model()).value();
+    EXPECT_EQ(current->id, newer.id);
+    EXPECT_EQ(current->dimensions, 16);
+}
+
+TEST_P(Embeddings, ChunksWaitUntilTheyAreStored) {
+    add(world, {"one", "two", "three"});
+    EXPECT_EQ(waiting(2).size(), 2U);
+    const auto chunks = waiting();
+    ASSERT_EQ(chunks.size(), 3U);
+    EXPECT_EQ(chunks[0].text, "one");
+    embed(chunks);
+    EXPECT_TRUE(waiting().empty());
+    const auto counts = loop.run(store.counts(model.id)).value();
+    EXPECT_EQ(counts.documents, 3);
+    EXPECT_EQ(counts.chunks, 3);
+    EXPECT_EQ(counts.waiting, 0);
+    EXPECT_EQ(loop.run(store.known(model.id, {chunks[0].digest, "unknown"})).value(),
+              (std::vector<bool>{true, false}));
+}
+
+TEST_P(Embeddings, OneThatIsNotWholeDoesNotWait) {
+    add(world, {"one"});
+    home.query("UPDATE documents SET state = 0");
+    EXPECT_TRUE(waiting().empty());
+}
+
+TEST_P(Embeddings, ANewModelHasAllWait) {
+    add(world, {"one", "two"});
+    embed(waiting());
+    model = loop.run(store.use_model("newer", 8)).value();
+    EXPECT_EQ(waiting().size(), 2U);
+    while (loop.run(store.sweep(model.id)).value())
+        continue;
+    EXPECT_EQ(home.query("SELECT count(*) FROM vectors"), "0");
+    embed(waiting());
+    EXPECT_EQ(home.query("SELECT count(*) FROM vectors"), "2");
+}
+
+TEST_P(Embeddings, VectorsGoWithTheLastOfTheirText) {
+    add(world, {"same"});
+    add(Scope::shared(), {"same"});
+    embed(waiting());
+    EXPECT_EQ(home.query("SELECT count(*) FROM vectors"), "1");
+    const auto first = loop.run(documents.list(world, {}, 1)).value();
+    const auto second = loop.run(documents.list(Scope::shared(), {}, 1)).value();
+    loop.run(documents.remove(world, first[0].document_id)).value();
+    while (loop.run(documents.sweep()).value())
+        continue;
+    EXPECT_EQ(home.query("SELECT count(*) FROM vectors"), "1");
+    loop.run(documents.remove(Scope::shared(), second[0].document_id)).value();
+    while (loop.run(documents.sweep()).value())
+        continue;
+    EXPECT_EQ(home.query("SELECT count(*) FROM vectors"), "0");
+}
+
+TEST_P(Embeddings, OneHoldsTheLease) {
+    EXPECT_TRUE(loop.run(store.take_lease("a", 60'000)).value());
+    EXPECT_TRUE(loop.run(store.take_lease("a", 60'000)).value());
+    EXPECT_FALSE(loop.run(store.take_lease("b", 60'000)).value());
+    home.query("UPDATE embedding_lease SET until = 1");
+    EXPECT_TRUE(loop.run(store.take_lease("b", 60'000)).value());
+}
+
+TEST_P(Embeddings, TheNearestAreFoundInTheirScope) {
+    add(world, {"one", "two", "three"});
+    add(Scope::shared(), {"elsewhere"});
+    embed(waiting());
+    EXPECT_EQ(nearest(world, 0), std::vector<std::string>{"one"});
+    EXPECT_EQ(nearest(world, 2), std::vector<std::string>{"three"});
+    EXPECT_EQ(nearest(world, 3, 10).size(), 3U);
+    EXPECT_EQ(nearest(Scope::shared(), 0), std::vector<std::string>{"elsewhere"});
+}
+
+TEST_P(Embeddings, WhatComesLaterIsFoundWithinSeconds) {
+    add(world, {"one"});
+    embed(waiting());
+    EXPECT_EQ(nearest(world, 0), std::vector<std::string>{"one"});
+    add(world, {"two"});
+    embed(waiting());
+    EXPECT_TRUE(loop.run_until([&] { return nearest(world, 1) == std::vector<std::string>{"two"}; }, 5s));
+    EXPECT_EQ(nearest(world, 0, 5).size(), 2U);
+}
+
+TEST_P(Embeddings, ManyPagesAreReadInTheBackground) {
+    constexpr std::size_t kMany = 4500;
+    std::vector<std::string> texts;
+    for (std::size_t i = 0; i < kMany; ++i)
+        texts.push_back("text " + std::to_string(i));
+    add(world, std::move(texts));
+    for (auto chunks = waiting(500); !chunks.empty(); chunks = waiting(500))
+        embed(chunks);
+    EXPECT_TRUE(loop.run_until([&] { return nearest(world, 0, 2 * kMany).size() == kMany; }, kPatience));
+}
+
+} // namespace
+} // namespace npcchat::testing
