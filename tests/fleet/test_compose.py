@@ -11,8 +11,6 @@ from harness import ROOT
 DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES = COMPOSE["services"]
-# Where the text-embeddings-inference services beside the sidecar are.
-RETRIEVAL = {"EMBED_URL", "RERANK_URL"}
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::?[-?]((?:[^{}]|\{[^{}]*\})*))?\}")
 
@@ -56,7 +54,7 @@ def test_every_variable_is_in_the_example():
     # The rest are settings of the README's, or images.
     readme = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
     rest = {name for name in used - explained - readme if not name.endswith("_IMAGE")}
-    assert rest <= RETRIEVAL, rest
+    assert not rest
     needed = {found[1] for text in texts(COMPOSE) for found in VARIABLE.finditer(text) if ":?" in found[0]}
     assert needed == {"ADMIN_KEY", "POSTGRES_PASSWORD"}
     assert {"OPENAI_API_KEY", "MODEL_NAME", "ADMIN_KEY", "DATABASE_URL", "RATE_LIMIT"} <= explained
@@ -66,7 +64,7 @@ def test_settings_are_those_of_the_readme():
     """A name that the product does not know would be a setting without effect."""
     readme = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", (ROOT / "README.md").read_text(encoding="utf-8")))
     for name in ("edge", "sidecar"):
-        assert set(SERVICES[name]["environment"]) <= readme | {"PGPASSWORD"} | RETRIEVAL
+        assert set(SERVICES[name]["environment"]) <= readme | {"PGPASSWORD"}
 
 
 def test_images_come_from_variables():
