@@ -29,7 +29,7 @@ def misfits(schema, as_text=False):
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     values = []
     if "string" in types:
-        values += [] if as_text else [7] if "array" in types else [7, ["x"]]
+        values += [] if as_text else [7] + ([] if "array" in types else [["x"]])
         values += [""] if schema.get("minLength") else []
         values += ["a" * (schema["maxLength"] + 1)] if "maxLength" in schema else []
         values += ["a b", "ä"] if "pattern" in schema else []
