@@ -5,6 +5,8 @@
 #include "knowledge/chunker.hpp"
 #include "knowledge/word_query.hpp"
 
+#include <algorithm>
+#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
 namespace npcchat {
@@ -14,8 +16,9 @@ using db::Row;
 using db::Rows;
 using db::to_integer;
 
-// Of chunks that are written or deleted in one transaction: others wait for it.
-constexpr std::size_t kStepBytes = 48 * 1024;
+// Of chunks that are written in one transaction: others wait for it.
+constexpr std::size_t kStepBytes = 8 * 1024;
+constexpr auto kMaxRest = std::chrono::milliseconds(50); // between two steps
 constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
 
 constexpr std::string_view kMakeScope =
@@ -159,8 +162,16 @@ struct DocumentStore::Writing {
 
 Task<Result<void>> DocumentStore::write(Writing& writing, bool all) {
     if (writing.batch.empty() || (!all && writing.bytes < kStepBytes)) co_return Result<void>();
+    const auto begun = Clock::now();
     auto results = co_await database_.run(std::exchange(writing.batch, {}));
     writing.bytes = 0;
+    if (!all && results) {
+        // Chats use the database as well: they have it for as long as the step has taken.
+        const Executor executor = co_await asio::this_coro::executor;
+        Timer rest(executor);
+        rest.expires_after(std::min<Clock::duration>(Clock::now() - begun, kMaxRest));
+        co_await rest.async_wait(use_task);
+    }
     if (!results) co_return std::unexpected(std::move(results.error()));
     writing.results = std::move(*results);
     co_return Result<void>();
