@@ -74,12 +74,13 @@ def streaming(client, path, body, *, headers=None, timeout=30):
     """Sends a request and gives the answer as it comes; leaves it in the end."""
     connection = http.client.HTTPConnection("127.0.0.1", client.port, timeout=timeout)
     sent = {"Content-Type": JSON_TYPE, "Authorization": client.key or "", **(headers or {})}
-    connection.request("POST", path, json.dumps(body), sent)
-    stream = Stream(connection)
-    try:
-        yield stream
-    finally:
-        stream.leave()
+    with contextlib.closing(connection):
+        connection.request("POST", path, json.dumps(body), sent)
+        stream = Stream(connection)
+        try:
+            yield stream
+        finally:
+            stream.leave()
 
 
 def chat_stream(client, npc_id, message, chat_id=None, **fields):
