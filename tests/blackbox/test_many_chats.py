@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import resource
 import time
 
 import aiohttp
@@ -34,7 +35,14 @@ async def send_all(product, npc_id, probe):
         return answers, await looking
 
 
+def raise_descriptor_limit():
+    """Every chat is a connection, and shells begin with 1,024 descriptors."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def test_a_thousand_chats_at_once(product):
+    raise_descriptor_limit()
     npc_id = make_npc(product.admin)
     say(product.admin, npc_id, "warm up")
     product.stub.reset()

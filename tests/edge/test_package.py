@@ -80,7 +80,11 @@ def test_install_remove_and_purge(packages, folder):
 
 
 def test_a_stock_nginx_takes_it(installed):
-    """As it is installed; then with what the snippets say."""
+    """As it is installed, but for the port 80; then with what the snippets say."""
+    stock = installed.read("sites-enabled/default")
+    stock = stock.replace("listen [::]:80 default_server;", "")
+    stock = stock.replace("listen 80 default_server;", f"listen unix:{installed.root}/stock.sock default_server;")
+    installed.write("sites-enabled/default", stock)
     installed.check()
     installed.write_secret(SECRET)
     installed.write("conf.d/npcchat.conf", "include snippets/npcchat-http.conf;\n")

@@ -10,6 +10,7 @@ from .edge import build_folder, nginx_program
 
 MODULE, SIDECAR = "libnginx-mod-http-npcchat", "npcchat-sidecar"
 LINK = "etc/nginx/modules-enabled/50-mod-http-npcchat.conf"
+TEMP_PATHS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 def run(*command, **options):
@@ -54,7 +55,14 @@ class Installed:
     def moved(self, text):
         """A text of the packages or of Debian that names files."""
         text = re.sub(r"(?<![\w.{}])/(etc|var|run|usr/lib/nginx)/", lambda found: f"{self.root}{found[0]}", text)
-        return text.replace("user www-data;", f"user {'root' if os.geteuid() == 0 else 'nobody'};")
+        if os.geteuid() == 0:
+            return text.replace("user www-data;", "user root;")
+        # Who is not root cannot become another, nor write where Debian's nginx does.
+        text = text.replace("user www-data;", "")
+        if "_temp_path" in text:
+            return text
+        paths = "".join(f"\n\t{name}_temp_path {self.root}/var/lib/nginx/{name};" for name in TEMP_PATHS)
+        return re.sub(r"^http \{", lambda found: found[0] + paths, text, flags=re.MULTILINE)
 
     def write(self, name, text):
         """A file of /etc/nginx."""
