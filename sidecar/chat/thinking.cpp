@@ -1,5 +1,6 @@
 #include "chat/thinking.hpp"
 
+#include "base/space.hpp"
 #include "base/utf8.hpp"
 
 #include <algorithm>
@@ -12,7 +13,6 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kNames = {"scratchpad", "think",     "thinking",
                                                     "reason",     "reasoning", "thought"};
-constexpr std::string_view kSpace = " \t\n\v\f\r";
 
 // White space and the `/` between `<` and the name: more is text.
 constexpr std::size_t kMaxTagLead = 16;
@@ -83,12 +83,6 @@ TagMatch match_name(std::string_view text) {
         match.state = TagMatch::State::Begun;
     }
     return match;
-}
-
-std::string_view trim(std::string_view text) {
-    const std::size_t begin = text.find_first_not_of(kSpace);
-    if (begin == std::string_view::npos) return {};
-    return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
 } // namespace

@@ -128,12 +128,17 @@ void read_models(Config& config, const Environment& environment) {
     config.history_tokens = number_from<std::size_t>(environment, "HISTORY_TOKENS", 8192, 0, 1'000'000);
 }
 
+bool is_full_url(std::string_view text) {
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (text.starts_with(scheme) && text.size() > scheme.size()) return true;
+    }
+    return false;
+}
+
 std::string url_from(const Environment& environment, const char* name) {
     std::string url = environment(name).value_or("");
-    for (const std::string_view scheme : {"http://", "https://"}) {
-        if (url.starts_with(scheme) && url.size() > scheme.size()) return url;
-    }
-    if (!url.empty()) throw Invalid{fmt::format("{} must be a full URL, http://… or https://…", name)};
+    if (!url.empty() && !is_full_url(url))
+        throw Invalid{fmt::format("{} must be a full URL, http://… or https://…", name)};
     return url;
 }
 
@@ -152,8 +157,7 @@ void read_traces(Config& config, const Environment& environment) {
     traces.endpoint = environment("OTEL_EXPORTER_OTLP_ENDPOINT").value_or("");
     while (traces.endpoint.ends_with('/'))
         traces.endpoint.pop_back();
-    const bool is_url = traces.endpoint.starts_with("http://") || traces.endpoint.starts_with("https://");
-    if (!traces.endpoint.empty() && !is_url)
+    if (!traces.endpoint.empty() && !is_full_url(traces.endpoint))
         throw Invalid{"OTEL_EXPORTER_OTLP_ENDPOINT must be http://… or https://…"};
     traces.service = environment("OTEL_SERVICE_NAME").value_or(traces.service);
     const std::string headers = environment("OTEL_EXPORTER_OTLP_HEADERS").value_or("");

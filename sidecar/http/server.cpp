@@ -172,7 +172,9 @@ class Server::Connection {
         deadline_ = Clock::now() + kIdle;
         co_await http::async_read_header(socket_, buffer_, *parser_, asio::redirect_error(use_task, error));
         idle_ = false;
-        if (!error) {
+        // What is small enough for any route needs no look at which one it is.
+        if (!error && !parser_->is_done() &&
+            parser_->content_length().value_or(config.max_document) > config.max_body) {
             const std::size_t limit = max_body(config);
             parser_->body_limit(limit);
             if (parser_->content_length().value_or(0) > limit) error = http::error::body_limit;

@@ -1,5 +1,6 @@
 #include "knowledge/chunker.hpp"
 
+#include "base/space.hpp"
 #include "base/utf8.hpp"
 #include "chat/tokens.hpp"
 
@@ -11,13 +12,6 @@ namespace npcchat {
 namespace {
 
 constexpr std::size_t kMaxHeading = 256; // bytes, of a chunk's whole heading
-constexpr std::string_view kSpace = " \t\r\n\v\f";
-
-std::string_view trim(std::string_view text) {
-    const auto begin = text.find_first_not_of(kSpace);
-    if (begin == text.npos) return {};
-    return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
-}
 
 // The smallest part that is not cut any further: a sentence, a line of a fenced block, a heading.
 struct Unit {

@@ -114,13 +114,6 @@ Document document_of(const Row& row) {
                     to_integer(row[4]),  to_integer(row[5]),  to_integer(row[6]),  row[7].value_or("")};
 }
 
-Passage passage_of(const Row& row) {
-    return Passage{to_integer(row[0]),  row[1].value_or(""),
-                   row[2].value_or(""), row[3].value_or(""),
-                   to_integer(row[4]),  row[5].value_or(""),
-                   row[6].value_or(""), std::strtod(row[7].value_or("0").c_str(), nullptr)};
-}
-
 // Of all that was given: lengths keep one field from passing for another.
 std::string digest_of(const NewDocument& document) {
     std::string all =
@@ -138,6 +131,11 @@ void append_chunk(std::string& json, std::size_t number, const NewChunk& chunk) 
 }
 
 } // namespace
+
+Passage passage_of(const Row& row) {
+    return {to_integer(row[0]), row[1].value_or(""), row[2].value_or(""), row[3].value_or(""),
+            to_integer(row[4]), row[5].value_or(""), row[6].value_or("")};
+}
 
 Scope Scope::of_world(UserId owner, std::string_view world) {
     return {fmt::format("world/{}/{}", owner, world), owner, "", std::string(world)};
@@ -282,8 +280,10 @@ Task<Result<std::vector<Passage>>> DocumentStore::search_words(ScopeIds scopes, 
     auto rows = co_await run_one(searched_, sql, std::move(params));
     co_return map(std::move(rows), [](const Rows& found) {
         std::vector<Passage> passages;
-        for (const Row& row : found)
+        for (const Row& row : found) {
             passages.push_back(passage_of(row));
+            passages.back().score = std::strtod(row[7].value_or("0").c_str(), nullptr);
+        }
         return passages;
     });
 }

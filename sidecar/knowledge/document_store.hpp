@@ -81,6 +81,10 @@ struct Passage {
     double score = 0; // the higher the better; comparable within one list only
 };
 
+// Of a row of its chunk, document, title, source, number, heading and text; what else the row has is not
+// read.
+Passage passage_of(const db::Row& row);
+
 // Every function answers 503 where the database does.
 class DocumentStore {
   public:

@@ -135,11 +135,7 @@ Task<Result<std::vector<Passage>>> EmbeddingStore::passages(const std::vector<st
     co_return map(std::move(results), [](const std::vector<Rows>& all) {
         std::vector<Passage> passages;
         for (const Rows& rows : all) {
-            if (rows.empty()) continue;
-            const Row& row = rows.front();
-            passages.push_back({to_integer(row[0]), row[1].value_or(""), row[2].value_or(""),
-                                row[3].value_or(""), to_integer(row[4]), row[5].value_or(""),
-                                row[6].value_or("")});
+            if (!rows.empty()) passages.push_back(passage_of(rows.front()));
         }
         return passages;
     });

@@ -1,37 +1,16 @@
 """The embedder of the tests: a real sentence encoder in text-embeddings-inference's form, told how to fail."""
 
-import fcntl
 import http.client
 import json
 import pathlib
-import shutil
-import subprocess
 
 from . import ROOT
+from .npm import install
 from .ports import free_port
 from .processes import Process
 from .waiting import wait_until
 
 SOURCE = ROOT / "tests" / "embedder"
-PACKAGE = ("package.json", "package-lock.json", ".npmrc")
-
-
-def installed():
-    """A folder with the encoder and the server, installed once for each lock file."""
-    folder = ROOT / "build" / "test-embedder"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (SOURCE / "package-lock.json").read_text(encoding="utf-8")
-        stamp = folder / "installed"
-        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-            for name in PACKAGE:
-                shutil.copy(SOURCE / name, folder / name)
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-update-notifier", "--loglevel=error"],
-                           cwd=folder, check=True, timeout=300)
-            stamp.write_text(wanted, encoding="utf-8")
-        shutil.copy(SOURCE / "server.mjs", folder / "server.mjs")
-    return folder
 
 
 class Embedder:
@@ -42,7 +21,7 @@ class Embedder:
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self._port_file = folder / "embedder.port"
-        command = ["node", installed() / "server.mjs", "--port", self.port, "--port-file", self._port_file]
+        command = ["node", install(SOURCE, "test-embedder") / "server.mjs", "--port", self.port, "--port-file", self._port_file]
         self._process = Process("embedder", command, folder / "embedder.log")
 
     @property

@@ -23,6 +23,6 @@ def install(source, name):
             subprocess.run(["npm", "ci", "--ignore-scripts", "--no-update-notifier", "--loglevel=error"],
                            cwd=folder, check=True, timeout=300)
             stamp.write_text(wanted, encoding="utf-8")
-        for script in source.glob("*.js"):
+        for script in (*source.glob("*.js"), *source.glob("*.mjs")):
             shutil.copy(script, folder / script.name)
     return folder
