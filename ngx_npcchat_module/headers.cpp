@@ -45,7 +45,8 @@ ngx_int_t push_edge_report(ngx_http_request_t* r) noexcept {
 
 ngx_int_t replace_request_id(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
     if (!ctx->own_request_id) return NGX_OK;
-    if (remove_headers(r->headers_in.headers, is_request_id_header) != NGX_OK) return NGX_ERROR;
+    if (ctx->ids_sent && remove_headers(r->headers_in.headers, is_request_id_header) != NGX_OK)
+        return NGX_ERROR;
     return push_header(r->headers_in.headers, header::request_id, ctx->request_id);
 }
 
@@ -56,7 +57,7 @@ bool is_trace_header(const ngx_table_elt_t& header) noexcept {
 /// Where the client's trace cannot be gone on with, its state means nothing.
 ngx_int_t replace_trace(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
     if (!ctx->own_traceparent) return NGX_OK;
-    if (remove_headers(r->headers_in.headers, is_trace_header) != NGX_OK) return NGX_ERROR;
+    if (ctx->ids_sent && remove_headers(r->headers_in.headers, is_trace_header) != NGX_OK) return NGX_ERROR;
     return push_header(r->headers_in.headers, header::traceparent, ctx->traceparent);
 }
 
@@ -142,7 +143,7 @@ ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexce
     if (clear_request_headers(r, ctx) != NGX_OK) return NGX_ERROR;
 
     ngx_list_t& list = r->headers_in.headers;
-    if (r->headers_in.authorization != nullptr && is_our_authorization(*r->headers_in.authorization)) {
+    if (r->headers_in.authorization != nullptr && ctx->authorization_ours) {
         if (remove_headers(list, is_our_authorization) != NGX_OK) return NGX_ERROR;
         r->headers_in.authorization = nullptr;
     }

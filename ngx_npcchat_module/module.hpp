@@ -23,11 +23,19 @@ enum Mode : ngx_uint_t {
     mode_on        ///< a key is needed
 };
 
+/// Indices of nginx's own variables.
+struct UpstreamTimes {
+    ngx_int_t connect;
+    ngx_int_t header;
+    ngx_int_t response;
+};
+
 struct MainConf {
     ngx_shm_zone_t* keys; ///< its data is a KeyZone; null: not configured
     ngx_str_t secret;     ///< of X-Npcchat-Secret; `data` null: not configured
     MetricsZone* metrics;
     bool metrics_shown; ///< by `npcchat_metrics`
+    UpstreamTimes upstream_times;
 };
 
 struct ServerConf {
@@ -105,10 +113,12 @@ struct RequestContext {
     bool canonical;      ///< the path has one reading only
     bool own_request_id; ///< the client's is absent or unusable
     bool own_traceparent;
-    bool active;      ///< has been in a location that is not off
-    bool headers_set; ///< our headers are among those of the request
-    bool challenged;  ///< our WWW-Authenticate is among those of the answer
-    bool unmasked;    ///< what `raw` has is in place again
+    bool ids_sent; ///< the client's headers have a request id or a trace, whether or not they are usable
+    bool authorization_ours; ///< the Authorization is in one of our forms
+    bool active;             ///< has been in a location that is not off
+    bool headers_set;        ///< our headers are among those of the request
+    bool challenged;         ///< our WWW-Authenticate is among those of the answer
+    bool unmasked;           ///< what `raw` has is in place again
 
     bool known() const noexcept { return auth == Auth::hit || auth == Auth::miss || auth == Auth::stale; }
 };
@@ -198,7 +208,17 @@ void set_log_handler(ngx_http_request_t* r) noexcept;
 /// As logs have it, in capitals; empty: it was not looked at, or there is no such value.
 std::string_view auth_status(Auth auth) noexcept;
 std::string_view limit_status(Limit limit) noexcept;
+/// The name of the route that a request counts under; empty: none.
+std::string_view route_name(ngx_http_request_t* r, const RequestContext& ctx) noexcept;
+/// What the sidecar said of `name` for the log; empty: nothing.
+std::string_view decoded_log_field(ngx_http_request_t* r, const RequestContext& ctx,
+                                   std::string_view name) noexcept;
+/// NGX_OK. An empty text is "not found", which logs write as `-`.
+ngx_int_t set_value(ngx_http_variable_value_t* v, std::string_view text) noexcept;
 ngx_int_t add_variables(ngx_conf_t* cf) noexcept;
+
+// log_line.cpp
+ngx_int_t log_line_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t data) noexcept;
 
 // abi.cpp
 /// Whether the nginx that runs lays out its connections as the headers do that this module was built with.

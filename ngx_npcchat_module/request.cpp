@@ -68,6 +68,7 @@ class SingleHeader {
     const ngx_str_t* value() const noexcept {
         return found_ != nullptr && single_ ? &found_->value : nullptr;
     }
+    bool present() const noexcept { return found_ != nullptr; }
 
   private:
     std::string_view name_;
@@ -79,11 +80,14 @@ class SingleHeader {
 ngx_int_t take_ids(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     SingleHeader id(protocol::request_id_header);
     SingleHeader trace(traceparent_header);
+    SingleHeader state(tracestate_header);
     for_each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
         id.look_at(header);
         trace.look_at(header);
+        state.look_at(header);
         return true;
     });
+    ctx->ids_sent = id.present() || trace.present() || state.present();
 
     const ngx_str_t* given = id.value();
     ctx->own_request_id = given == nullptr || !protocol::is_request_id(view(*given));
@@ -104,7 +108,9 @@ ngx_int_t init_context(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     }
     if (remove_headers(headers, is_reserved_header) != NGX_OK || take_ids(r, ctx) != NGX_OK) return NGX_ERROR;
     if (r->headers_in.authorization != nullptr) {
-        ctx->key = parse_authorization(view(r->headers_in.authorization->value)).key;
+        const Authorization authorization = parse_authorization(view(r->headers_in.authorization->value));
+        ctx->key = authorization.key;
+        ctx->authorization_ours = authorization.ours;
     }
 
     std::string_view path = target_path(view(r->unparsed_uri));

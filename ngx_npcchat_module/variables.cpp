@@ -46,9 +46,6 @@ std::string_view limit_status(Limit limit) noexcept {
     return {};
 }
 
-namespace {
-
-/// An empty text is "not found", which logs write as `-`.
 ngx_int_t set_value(ngx_http_variable_value_t* v, std::string_view text) noexcept {
     v->data = ngx_text(text).data;
     v->len = static_cast<unsigned>(text.size()) & 0x0FFFFFFF;
@@ -57,6 +54,24 @@ ngx_int_t set_value(ngx_http_variable_value_t* v, std::string_view text) noexcep
     v->not_found = text.empty();
     return NGX_OK;
 }
+
+std::string_view route_name(ngx_http_request_t* r, const RequestContext& ctx) noexcept {
+    if (ctx.route < 0) return {};
+    return view(static_cast<ngx_str_t*>(main_conf(r)->metrics->names.elts)[ctx.route]);
+}
+
+std::string_view decoded_log_field(ngx_http_request_t* r, const RequestContext& ctx,
+                                   std::string_view name) noexcept {
+    std::string_view field = log_field(view(ctx.log_fields), name);
+    if (field.find('%') == std::string_view::npos) return field;
+
+    char* text = pool_array<char>(r->pool, field.size());
+    if (text == nullptr) return {};
+    std::size_t size = percent_decode(field, text);
+    return size != malformed_percent ? std::string_view(text, size) : std::string_view{};
+}
+
+namespace {
 
 using Getter = std::string_view (*)(const RequestContext&);
 
@@ -74,23 +89,16 @@ ngx_int_t made_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uin
     return ctx != nullptr ? set_value(v, get(*ctx)) : NGX_ERROR;
 }
 
-/// A field of what the sidecar said for the log, decoded.
+/// A field of what the sidecar said for the log.
 template <const std::string_view& name>
 ngx_int_t log_field_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t) {
     const RequestContext* ctx = find_context(r);
-    std::string_view field = ctx != nullptr ? log_field(view(ctx->log_fields), name) : std::string_view{};
-    if (field.find('%') == std::string_view::npos) return set_value(v, field);
-
-    char* text = pool_array<char>(r->pool, field.size());
-    if (text == nullptr) return NGX_ERROR;
-    std::size_t size = percent_decode(field, text);
-    return set_value(v, size != malformed_percent ? std::string_view(text, size) : std::string_view{});
+    return set_value(v, ctx != nullptr ? decoded_log_field(r, *ctx, name) : std::string_view{});
 }
 
 ngx_int_t route_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t) {
     const RequestContext* ctx = find_context(r);
-    if (ctx == nullptr || ctx->route < 0) return set_value(v, {});
-    return set_value(v, view(static_cast<ngx_str_t*>(main_conf(r)->metrics->names.elts)[ctx->route]));
+    return set_value(v, ctx != nullptr ? route_name(r, *ctx) : std::string_view{});
 }
 
 ngx_int_t user_id_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t) {
@@ -146,6 +154,7 @@ constexpr struct {
     {"npcchat_model", log_field_variable<protocol::log_model>},
     {"npcchat_tokens_in", log_field_variable<protocol::log_tokens_in>},
     {"npcchat_tokens_out", log_field_variable<protocol::log_tokens_out>},
+    {"npcchat_log", log_line_variable},
 };
 
 } // namespace
@@ -157,7 +166,17 @@ ngx_int_t add_variables(ngx_conf_t* cf) noexcept {
         if (variable == nullptr) return NGX_ERROR;
         variable->get_handler = get;
     }
-    return NGX_OK;
+
+    auto* mcf = static_cast<MainConf*>(ngx_http_conf_get_module_main_conf(cf, ngx_http_npcchat_module));
+    const auto index_of = [cf](std::string_view text) {
+        ngx_str_t name = ngx_text(text);
+        return ngx_http_get_variable_index(cf, &name);
+    };
+    mcf->upstream_times = {index_of("upstream_connect_time"), index_of("upstream_header_time"),
+                           index_of("upstream_response_time")};
+    const auto& times = mcf->upstream_times;
+    const bool found = times.connect >= 0 && times.header >= 0 && times.response >= 0;
+    return found ? NGX_OK : NGX_ERROR;
 }
 
 } // namespace npcchat

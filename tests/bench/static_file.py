@@ -111,10 +111,8 @@ def rotated(names, number):
 
 
 def log_format():
-    """The log line that npcchat is installed with, and the maps of what is in it."""
-    text = (ROOT / "conf/npcchat-http.conf").read_text()
-    maps = re.findall(r"^map \$npcchat_.*?^}$", text, re.MULTILINE | re.DOTALL)
-    return "\n".join([*maps, re.search(r"^log_format npcchat .*?';$", text, re.MULTILINE | re.DOTALL)[0]])
+    """The log line that npcchat is installed with."""
+    return re.search(r"^log_format npcchat .*;$", (ROOT / "conf/npcchat-http.conf").read_text(), re.MULTILINE)[0]
 
 
 def module_path():

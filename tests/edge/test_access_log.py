@@ -15,8 +15,14 @@ NEW_TRACE = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-00")
 
 FIELDS = ("request_id", "trace_id", "path", "route", "user", "user_id", "role", "plan", "auth_status", "limit_status", "npc",
           "chat", "model", "tokens_in", "tokens_out")
-HTTP = ("log_format fields escape=json '{" + ",".join(f'"{name}":"$npcchat_{name}"' for name in FIELDS) + "}';"
-        "access_log {folder}/fields.log fields;")
+# What the line of JSON calls otherwise than the variables, and what it has of nginx's own.
+OTHERS = {"client": "remote_addr", "method": "request_method", "status": "status", "bytes_in": "request_length",
+          "bytes": "body_bytes_sent", "request_time": "request_time", "upstream_connect_time": "upstream_connect_time",
+          "upstream_header_time": "upstream_header_time", "upstream_time": "upstream_response_time",
+          "completion": "request_completion", "time": "time_iso8601"}
+ALL = {**{name: f"npcchat_{name}" for name in FIELDS}, **OTHERS}
+HTTP = ("log_format fields escape=json '{" + ",".join(f'"{name}":"${variable}"' for name, variable in ALL.items()) + "}';"
+        "access_log {folder}/fields.log fields; log_format line escape=none '$npcchat_log'; access_log {folder}/line.log line;")
 
 
 @pytest.fixture
@@ -29,10 +35,10 @@ def client(nginx, keys):
     return nginx.client(keys.new_user("logged", plan="rpm=90;burst=9"))
 
 
-def line_of(nginx, request_id):
-    """The access log's line of a request."""
+def line_of(nginx, request_id, log="fields.log"):
+    """An access log's line of a request."""
     def find():
-        lines = (nginx.folder / "fields.log").read_text().splitlines()
+        lines = (nginx.folder / log).read_text().splitlines()
         return [line for line in map(json.loads, lines) if line["request_id"] == request_id]
     (line,) = wait_until(find, 5, f"the log line of {request_id}")
     return line
@@ -103,3 +109,34 @@ def test_what_says_nothing_is_not_logged(nginx, client, value):
     client.get(f"/x?h-X-Npcchat-Log={urllib.parse.quote(value)}", headers={"X-Request-Id": "said"}).expect(200)
     line = line_of(nginx, "said")
     assert not any(line[field] for field in ("npc", "chat", "model", "tokens_in", "tokens_out"))
+
+
+@pytest.mark.parametrize("path, headers", [
+    ("/x", {}), ("/x?h-X-Npcchat-Log=" + urllib.parse.quote("npc=a%20%22b%22;chat=c%0A1;model=m;in=12;out=34"), {}),
+    ("/x?h-X-Npcchat-Log=" + urllib.parse.quote('in=1",x;out=-'), {}), ('/"quoted"/%22%5C%7F%C3%A9?secret=1', {}),
+    ("/x", {"Authorization": "unknown"}), ("/refused", {}),
+])
+def test_the_line_says_what_the_variables_say(nginx, client, path, headers):
+    client.get(path, headers={"X-Request-Id": "compared", "traceparent": TRACE, **headers})
+    fields, line = line_of(nginx, "compared"), line_of(nginx, "compared", "line.log")
+    shared = {"auth": "auth_status", "limit": "limit_status"}
+    for name, value in line.items():
+        expected = fields[shared.get(name, name)]
+        if name in ("tokens_in", "tokens_out"):
+            assert value == (int(expected) if expected.isdigit() else None)
+        elif name in ("status", "bytes_in", "bytes", "request_time"):
+            assert value == float(expected)
+        else:
+            assert value == expected, name
+    assert set(line) == {*ALL, *shared} - {*shared.values(), "user_id"}
+
+
+def test_the_line_of_what_is_no_request(nginx):
+    """nginx refuses it before any phase; the line is JSON all the same, with an id of its own."""
+    send_raw(nginx.port, b"GET / HTTP/9.9\r\nHost: x\r\n\r\n")
+    send_raw(nginx.port, b'\"\x01 / HTTP/1.1\r\n\r\n')
+
+    def lines():
+        return [json.loads(line) for line in (nginx.folder / "line.log").read_text().splitlines()]
+    wait_until(lambda: len(lines()) == 2, 5, "two lines")
+    assert all(line["status"] in (400, 505) and re.fullmatch("[0-9a-f]{32}", line["request_id"]) for line in lines())
