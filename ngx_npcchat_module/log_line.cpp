@@ -28,14 +28,18 @@ std::size_t max_size(std::span<const Piece> pieces) noexcept {
     return size;
 }
 
+u_char* append(u_char* out, std::string_view text) noexcept {
+    return text.empty() ? out : ngx_cpymem(out, text.data(), text.size());
+}
+
 u_char* write(u_char* out, std::span<const Piece> pieces) noexcept {
     for (const Piece& piece : pieces) {
-        out = std::copy(piece.before.begin(), piece.before.end(), out);
+        out = append(out, piece.before);
         if (piece.escaped) {
             out = reinterpret_cast<u_char*>(
                 ngx_escape_json(out, ngx_text(piece.value).data, piece.value.size()));
         } else {
-            out = std::copy(piece.value.begin(), piece.value.end(), out);
+            out = append(out, piece.value);
         }
     }
     return out;
