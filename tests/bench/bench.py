@@ -9,12 +9,14 @@
   static   a small file behind the module, key cached, limit and log on, against the same file from plain nginx, and
            behind auth_basic and limit_req
   burst    many chats at once against a model that takes two seconds
+  relay    /v1/chat/completions against the same call made directly, thousands of slow streams, and fast ones
 """
 
 import argparse
 import contextlib
 import json
 import pathlib
+import resource
 import shutil
 import signal
 import sys
@@ -24,6 +26,7 @@ sys.dont_write_bytecode = True
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]), str(pathlib.Path(__file__).resolve().parent)]
 
 import chats  # noqa: E402
+import relay  # noqa: E402
 import report  # noqa: E402
 import static_file  # noqa: E402
 from stack import Stack  # noqa: E402
@@ -34,7 +37,7 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="short measurements, only to see that all of it works")
     parser.add_argument("--long", action="store_true", help="also send --turns turns and watch the memory")
-    parser.add_argument("--only", choices=("chats", "static", "burst", "memory"), action="append",
+    parser.add_argument("--only", choices=("chats", "static", "burst", "relay", "memory"), action="append",
                         help="leave the other parts out; may be repeated")
     parser.add_argument("--seconds", type=int, metavar="N", help="length of one measurement (3; quick: 1)")
     parser.add_argument("--rounds", type=int, metavar="N", help="interleaved rounds (5; quick: 1)")
@@ -42,12 +45,14 @@ def parse_arguments():
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64], metavar="N",
                         help="connections at once (1 16 64)")
     parser.add_argument("--burst", type=int, default=1000, metavar="N", help="chats of the burst (1000)")
+    parser.add_argument("--streams", type=int, metavar="N", help="slow streams at once (4000; quick: 200)")
     parser.add_argument("--turns", type=int, default=100_000, metavar="N", help="turns of --long (100000)")
     parser.add_argument("--json", metavar="FILE", type=pathlib.Path, help="also write all figures here")
     parser.add_argument("--check", action="store_true", help="fail where a target is missed, not only on failed requests")
     options = parser.parse_args()
     options.seconds = options.seconds or (1 if options.quick else 3)
     options.rounds = options.rounds or (1 if options.quick else 5)
+    options.streams = options.streams or (200 if options.quick else 4000)
     options.static_rounds = options.static_rounds or (3 if options.quick else 9)
     return options
 
@@ -55,7 +60,7 @@ def parse_arguments():
 def chosen_parts(options):
     if options.only:
         return options.only
-    return ["chats", "static", "burst"] + (["memory"] if options.long else [])
+    return ["chats", "static", "burst", "relay"] + (["memory"] if options.long else [])
 
 
 def measure(options, folder, stop):
@@ -75,13 +80,22 @@ def measure(options, folder, stop):
     figures["memory_after"] = stack.memory()
     if "burst" in parts:
         figures["burst"] = chats.burst(stack, options)
+    if "relay" in parts:
+        figures["relay"] = relay.compare(stack, folder, options)
     return figures
+
+
+def raise_descriptor_limit():
+    """As many as there may be: a stream is one here, and two in nginx and in the sidecar each."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def main():
     options = parse_arguments()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(130))
+    raise_descriptor_limit()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="npcchat-bench-"))
     folder.chmod(0o711)
     try:

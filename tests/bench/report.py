@@ -7,6 +7,8 @@ import sys
 RATIO_CHAT = 0.25
 RATIO_STATIC, RATIO_BASIC = 0.93, 1.0
 BURST_SECONDS = 3
+RELAY_ADDED_MS, FIRST_TOKEN_ADDED_MS = 0.25, 0.4
+STREAM_KB, STREAM_MEMORY_LEFT = 30, 0.1
 # Memory counts as flat where the last four fifths of the turns added less than this, for nginx and sidecar each.
 FLAT_GROWTH, FLAT_MIB = 0.1, 4
 
@@ -38,6 +40,8 @@ def text(figures):
                   static_table(figures["static"])]
     if "burst" in figures:
         parts += [burst_text(figures["burst"])]
+    if "relay" in figures:
+        parts += ["/v1/chat/completions as a relay", relay_text(figures["relay"])]
     if "turns" in figures:
         parts += ["Resident memory (MiB) over many turns", turns_table(figures["turns"])]
     parts += ["Resident memory (MiB) of the processes, shared pages counted once", memory_table(figures)]
@@ -78,6 +82,30 @@ def burst_text(figures):
     runs = "; ".join(f"{run['good']} answered in {run['seconds']:.2f} s" for run in figures["runs"])
     return (f"{figures['chats']} chats at once, the model taking {figures['model_seconds']} s: {runs}; "
             f"{figures['sidecar_threads']} threads in the sidecar")
+
+
+def relay_text(figures):
+    calls = figures["latency"]
+    head = ["one connection", "req/s", "p50 ms", "p99 ms", "added p50 ms", "non-2xx"]
+    rows = [[title, f"{calls[name]['requests_per_second']:.0f}", f"{calls[name]['p50_ms']:.3f}",
+             f"{calls[name]['p99_ms']:.2f}", f"{calls[name]['added_ms']:.3f}" if "added_ms" in calls[name] else "",
+             calls[name]["failures"]] for title, name in (("direct", "direct"), ("relayed, plan in process", "in process"),
+                                                          ("relayed, plan in Redis", "redis"))]
+    first, streams, busy = figures["first_token"], figures["streams"], figures["busy"]
+    memory = streams["memory"]
+    return (f"{table(head, rows)}\n\n"
+            f"  first streamed token, p50: direct {first['direct_ms']:.3f} ms, relayed {first['relayed_ms']:.3f} ms, "
+            f"added {first['added_ms']:.3f} ms\n"
+            f"  {streams['streams']} streams at once, 2 tokens a second each: {streams['whole']} whole; sidecar "
+            f"{memory['before']:.1f} MiB before, {memory['during']:.1f} during, {memory['after']:.1f} after, "
+            f"{stream_kb(streams):.1f} kB a stream; {streams['cpu_us_a_token']:.1f} µs CPU a token in the sidecar"
+            f"{''.join(f'; {problem}' for problem in streams['problems'])}\n"
+            f"  as fast as they go: {busy['relayed']:.0f} tokens/s, direct {busy['direct']:.0f}; µs CPU a token: "
+            + ", ".join(f"{name} {used:.1f}" for name, used in busy["cpu_us_a_token"].items()))
+
+
+def stream_kb(streams):
+    return (streams["memory"]["during"] - streams["memory"]["before"]) * 1048.576 / streams["streams"]
 
 
 def turns_table(figures):
@@ -124,6 +152,18 @@ def verdicts(figures):
         slowest = max(run["seconds"] for run in burst["runs"])
         add(lost == 0, f"burst: {lost} chats without an answer", True)
         add(slowest <= BURST_SECONDS, f"burst: all answered within {slowest:.2f} s (target {BURST_SECONDS})")
+    if "relay" in figures:
+        calls, first, streams = (figures["relay"][name] for name in ("latency", "first_token", "streams"))
+        add(all(calls[name]["failures"] == 0 for name in calls), "relay: no failed requests", True)
+        added = calls["in process"]["added_ms"]
+        add(added <= RELAY_ADDED_MS, f"relay: {added:.3f} ms added at p50 (target {RELAY_ADDED_MS})")
+        add(first["added_ms"] <= FIRST_TOKEN_ADDED_MS,
+            f"relay: the first token {first['added_ms']:.3f} ms later at p50 (target {FIRST_TOKEN_ADDED_MS})")
+        add(streams["whole"] == streams["streams"], f"relay: {streams['whole']} of {streams['streams']} streams whole", True)
+        add(stream_kb(streams) <= STREAM_KB, f"relay: {stream_kb(streams):.1f} kB a stream (target {STREAM_KB})")
+        memory = streams["memory"]
+        add(memory["after"] <= memory["before"] * (1 + STREAM_MEMORY_LEFT),
+            f"relay: {memory['after']:.1f} MiB after the streams, {memory['before']:.1f} before (target: within 10 %)")
     if "turns" in figures:
         samples = figures["turns"]["samples"]
         add(figures["turns"]["failures"] == 0, f"{figures['turns']['failures']} failed turns", True)
