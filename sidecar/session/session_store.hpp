@@ -34,6 +34,7 @@ struct Message {
     std::string text;
     std::string scratchpad; // only in histories
     Millis at = 0;
+    std::string repeat_tag = {}; // of a question: see TurnRequest; not in histories
 };
 
 struct OpenChat {

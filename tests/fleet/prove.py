@@ -8,24 +8,27 @@ behind, however it ends.
 """
 
 import argparse
+import json
 import pathlib
 import random
 import shutil
 import signal
 import sys
+import tempfile
 import time
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "bench")]
 
-from proof import faults, network, redis_stores, report  # noqa: E402
+from proof import faults, network, redis_stores, report, scale  # noqa: E402
 from proof.fleet import Fleet  # noqa: E402
 from proof.load import Load  # noqa: E402
 from proof.pair import PORT  # noqa: E402
 
-STORES = {"redis": redis_stores.SingleRedis}
+STORES = {"redis": redis_stores.SingleRedis, "cluster": redis_stores.ClusterOfRedis}
 CLIENTS, PAUSE = 20, 0.05
+SCALE_SECONDS = 5
 
 
 def parse_arguments():
@@ -36,6 +39,10 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=1.5, metavar="N", help="that a fault lasts (1.5)")
     parser.add_argument("--only", action="append", metavar="TEXT", help="only faults with this in their name")
     parser.add_argument("--seed", type=int, default=None, metavar="N", help="of the order and of the clients' choices")
+    parser.add_argument("--scale", action="store_true", help="instead, print what a turn costs at 1, 2 and 3 pairs")
+    # Of one measurement in its namespaces.
+    parser.add_argument("--pairs", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="copy the logs there in the end")
     return parser.parse_args()
 
@@ -72,6 +79,19 @@ def prove(options):
     return found
 
 
+def print_scale(options):
+    """Measures each number of pairs in namespaces of its own."""
+    rows = []
+    with tempfile.NamedTemporaryFile("r", prefix="npcchat-scale-") as file:
+        for pairs in (1, 2, 3):
+            status = network.enter([__file__, "--store", options.store, "--pairs", str(pairs), "--json", file.name])
+            if status != 0:
+                return status
+            rows.append(json.loads(pathlib.Path(file.name).read_text()))
+    print(scale.text(rows))
+    return 1 if any(row["failed"] for row in rows) else 0
+
+
 def keep_logs(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for path in network.FOLDER.rglob("*.log"):
@@ -85,9 +105,15 @@ def main():
         if reason:
             print(f"prove: {reason}", file=sys.stderr)
             return 2
+        if options.scale:
+            return print_scale(options)
         return network.enter([__file__, *sys.argv[1:]])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        if options.pairs:
+            figures = scale.measure_pairs(STORES[options.store], options.pairs, SCALE_SECONDS)
+            options.json.write_text(json.dumps(figures))
+            return 0
         found = prove(options)
     finally:
         if options.keep:

@@ -9,7 +9,6 @@ from .pair import new_build
 SETTLE_TIMEOUT = 60
 # What counts as well again: that long without an error, with that many turns.
 QUIET_SECONDS, QUIET_TURNS = 1.0, 40
-RESHARDED_SLOTS = 400
 
 
 @dataclasses.dataclass

@@ -106,7 +106,8 @@ class Fleet:
         self.wait(lambda: time.monotonic() >= end, seconds + 5, "time to go by")
 
     def all_ready(self):
-        return all(service.alive() for service in self.services()) and all(edge.ready() for edge in self.edges)
+        return (all(service.alive() for service in self.services()) and self.store.is_well()
+                and all(edge.ready() for edge in self.edges))
 
     def roll(self, number, build):
         """Has a pair go over to a new build as docs/operations.md says: out of the balancer, ended, begun, put back."""

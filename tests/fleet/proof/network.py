@@ -69,6 +69,7 @@ class Machine:
         self.address = address
         self.folder = FOLDER / name
         self.folder.mkdir(mode=0o711)
+        self.prefix = ["nsenter", f"--net=/run/netns/{name}", "--"]  # of a command that runs on it
         self._link = f"to-{name}"
         run("ip", "netns", "add", name)
         run("ip", "link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", name)
@@ -86,8 +87,7 @@ class Machine:
 
     def process(self, name, command, **more):
         """A Process on this machine, not started yet."""
-        inside = ["nsenter", f"--net=/run/netns/{self.name}", "--", *command]
-        return Process(f"{name} of {self.name}", inside, self.folder / f"{name}.log", **more)
+        return Process(f"{name} of {self.name}", [*self.prefix, *command], self.folder / f"{name}.log", **more)
 
 
 class Disk:

@@ -1,14 +1,19 @@
 """Where the chats are: one Redis with an append-only file, or a Redis Cluster of six, each node on a machine of its own."""
 
+import time
+
 import redis
 from harness import processes
+from harness.redis_cluster import RedisCluster
 from harness.waiting import quietly
 
+from .faults import Fault
 from .network import Disk
-from .service import Service
+from .service import RESTART_AFTER, Service
 
 PORT = 6379
 DISK = "160m"
+MOVED_SLOTS = 300
 
 
 class RedisServer(Service):
@@ -48,5 +53,93 @@ class SingleRedis:
     def victim(self):
         return self.server
 
+    def is_well(self):
+        return self.server.ready()
+
     def faults(self):
         return []
+
+    def used_memory(self):
+        with redis.Redis(self.server.machine.address, PORT, socket_timeout=5) as client:
+            return client.info("memory")["used_memory"]
+
+
+class ClusterMember:
+    """A node of a cluster on its machine, with a disk of its own and a supervisor."""
+
+    def __init__(self, machine, node, disk):
+        self.machine = machine
+        self.node = node
+        self.disk = disk
+        self._died = None
+
+    def __str__(self):
+        return self.machine.name
+
+    def pids(self):
+        return [self.node.pid] if self.alive() else []
+
+    def alive(self):
+        return self.node.alive()
+
+    def kill(self):
+        self.node.kill()
+
+    def revive(self):
+        if self.alive():
+            self._died = None
+        elif self._died is None:
+            self._died = time.monotonic()
+        elif time.monotonic() - self._died >= RESTART_AFTER:
+            self.node.start()
+
+
+class ClusterOfRedis:
+    """Three masters with a replica each, on six machines."""
+
+    name = "a Redis Cluster of six"
+
+    def __init__(self, network):
+        machines = [network.machine(f"redis-{number}", 20 + number) for number in range(1, 7)]
+        folder = network.folder / "redis-cluster"
+        disks = [Disk(folder / f"node-{number}", DISK) for number in range(6)]
+        self.cluster = RedisCluster(folder, places=[(machine.address, machine.prefix) for machine in machines])
+        self.services = [ClusterMember(*parts) for parts in zip(machines, self.cluster.nodes, disks, strict=True)]
+
+    def url(self):
+        return self.cluster.url()
+
+    def start(self):
+        self.cluster.start()
+
+    def victim(self):
+        """A master."""
+        return self._member(self.cluster.masters()[0])
+
+    def is_well(self):
+        return self.cluster.is_whole()
+
+    def faults(self):
+        return [Fault("kill a replica of Redis", self._kill_replica),
+                Fault("fail over by hand", self._fail_over),
+                Fault("move slots between nodes", self._reshard)]
+
+    def used_memory(self):
+        return sum(node.execute("INFO", "memory")["used_memory"] for node in self.cluster.masters())
+
+    def _member(self, node):
+        return next(member for member in self.services if member.node is node)
+
+    def _kill_replica(self, fleet, seconds):
+        self._member(self.cluster.replicas_of(self.cluster.masters()[0])[0]).kill()
+        fleet.hold(seconds)
+
+    def _fail_over(self, fleet, seconds):
+        self.cluster.fail_over(self.cluster.replicas_of(self.cluster.masters()[0])[0])
+        fleet.hold(seconds)
+
+    def _reshard(self, fleet, _):
+        """There and back again."""
+        source, target = self.cluster.masters()[:2]
+        self.cluster.reshard(source, target, MOVED_SLOTS)
+        self.cluster.reshard(target, source, MOVED_SLOTS)

@@ -1,0 +1,68 @@
+"""What a turn costs each process at one, two and three pairs, and what a chat costs Redis. Run by prove.py --scale."""
+
+import json
+
+import measure
+from harness.talk import make_npc
+
+from .fleet import Fleet
+from .front import CannedModel
+from .pair import PORT
+
+# Each pair gets the same load, far below what it can do: full processes would do more at a time, and cost less.
+CONNECTIONS, PAUSE_MS, WARM_UP_SECONDS = 20, 100, 1
+COLUMNS = ("balancer", "edges", "sidecars", "Redis", "PostgreSQL")
+TURNS_OF_A_CHAT = 8  # as load.lua has them
+
+
+def measure_pairs(store, pairs, seconds):
+    """Figures of a fleet with that many pairs, under a load of chats against a model that costs nothing."""
+    fleet = Fleet(store, pairs=pairs, model=CannedModel).start().admit()
+    person = fleet.people[0]
+    body = fleet.network.folder / "chat.json"
+    npc = make_npc(fleet.balancer.client(person.key))
+    body.write_text(json.dumps({"npc_id": npc, "chat_id": measure.CHAT_ID_PLACE,
+                                "message": "Hail! What news from the road?"}))
+    url = f"http://{fleet.address}:{PORT}/chat_npc/"
+    measure.Load(url, body, person.key, "rolling").run(CONNECTIONS, WARM_UP_SECONDS)
+    before = fleet.store.used_memory()
+    new = measure.Load(url, body, person.key, "new").run(CONNECTIONS, 2)
+    after = fleet.store.used_memory()
+    wal = wal_bytes(fleet)
+    turns = measure.Load(url, body, person.key, "rolling", PAUSE_MS).run(CONNECTIONS * pairs, seconds,
+                                                                        lambda: groups(fleet))
+    growth = fleet.store.used_memory() - after
+    return {
+        "pairs": pairs, "turns_per_second": turns["requests_per_second"], "cpu_us": turns["cpu_us"],
+        "failed": sum(run[name] for run in (new, turns) for name in ("bad_status", "socket_errors")),
+        "bytes_of_a_new_chat": (after - before) / new["requests"],
+        "bytes_of_a_chat": growth / (turns["requests"] / TURNS_OF_A_CHAT),
+        "wal_bytes": (wal_bytes(fleet) - wal) / turns["requests"],
+        "mib": {name: measure.resident_mib(pids) for name, pids in groups(fleet).items()},
+    }
+
+
+def groups(fleet):
+    """The ids of all processes that have a part in a turn, by what they are."""
+    kinds = {"balancer": [fleet.balancer], "edges": fleet.edges, "sidecars": fleet.sidecars,
+             "Redis": fleet.store.services, "PostgreSQL": fleet.postgres.servers}
+    return {name: [pid for service in services for pid in service.pids()] for name, services in kinds.items()}
+
+
+def wal_bytes(fleet):
+    return int(fleet.postgres.primary.query("SELECT wal_bytes FROM pg_stat_wal")[0][0])
+
+
+def text(rows):
+    lines = ["CPU µs a turn, all processes of a kind together; each pair has the same load", "",
+             f"{'pairs':<7}{'turns/s':>9}" + "".join(f"{name:>12}" for name in COLUMNS) + f"{'in all':>9}{'failed':>8}"]
+    for row in rows:
+        costs = [row["cpu_us"][name] for name in COLUMNS]
+        lines.append(f"{row['pairs']:<7}{row['turns_per_second']:>9.0f}" + "".join(f"{cost:>12.1f}" for cost in costs)
+                     + f"{sum(costs):>9.1f}{row['failed']:>8}")
+    last = rows[-1]
+    sizes = ", ".join(f"{name} {last['mib'][name]:.0f}" for name in COLUMNS)
+    return "\n".join([*lines, "", f"a new chat of one turn: {last['bytes_of_a_new_chat']:.0f} bytes of Redis; chats of "
+                      f"{TURNS_OF_A_CHAT} turns: {last['bytes_of_a_chat']:.0f}",
+                      f"PostgreSQL's log: {last['wal_bytes']:.1f} bytes a turn",
+                      f"resident MiB at {last['pairs']} pairs: {sizes}"])
