@@ -155,14 +155,10 @@ Task<Result<void>> RedisSessionStore::forget_user(UserId user_id) {
     const std::string pattern = fmt::format("npcchat:{{[cu]:{}[:}}]*", user_id);
     std::string cursor = "0";
     do {
-        auto reply = co_await redis_.command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"});
-        if (!reply) co_return std::unexpected(std::move(reply.error()));
-        const RedisReply& parts = *reply;
-        if (parts.size() != 2) co_return store_unavailable();
-        cursor = parts[0].text();
-        const RedisReply keys = parts[1];
-        for (std::size_t i = 0; i < keys.size(); ++i) {
-            const std::string key(keys[i].text());
+        auto page = co_await redis_.scan(cursor, pattern, 1000);
+        if (!page) co_return std::unexpected(std::move(page.error()));
+        cursor = std::move(page->cursor);
+        for (const std::string& key : page->keys) {
             auto deleted = co_await redis_.command({"UNLINK", key});
             if (!deleted) co_return std::unexpected(std::move(deleted.error()));
         }
@@ -175,10 +171,7 @@ Task<void> RedisSessionStore::sweep() {
 }
 
 Task<Result<void>> RedisSessionStore::ping() {
-    auto reply = co_await redis_.command({"PING"});
-    if (!reply) co_return std::unexpected(std::move(reply.error()));
-    if (reply->is_error()) co_return store_unavailable();
-    co_return Result<void>();
+    return redis_.ping();
 }
 
 } // namespace npcchat

@@ -26,6 +26,11 @@ void require(const std::expected<void, std::string>& done) {
     if (!done) throw std::runtime_error(done.error());
 }
 
+RedisUrl redis_url(Kind kind) {
+    const bool is_cluster = kind == Kind::redis_cluster;
+    return parse_redis_url(service(is_cluster ? "TEST_REDIS_CLUSTER_URL" : "TEST_REDIS_URL")).value();
+}
+
 fs::path new_folder() {
     std::string pattern = (fs::temp_directory_path() / "npcchat-stores-XXXXXX").string();
     if (!mkdtemp(pattern.data())) throw std::runtime_error("no folder for temporary files");
@@ -101,6 +106,9 @@ void PrintTo(Kind kind, std::ostream* out) {
     case Kind::redis:
         *out << "Redis";
         return;
+    case Kind::redis_cluster:
+        *out << "RedisCluster";
+        return;
     }
 }
 
@@ -155,9 +163,8 @@ std::string Home::query(const std::string& sql) const {
 }
 
 Node::Node(Loop& loop, const Home& home, NodeOptions options) {
-    if (home.kind() == Kind::redis) {
-        const auto address = parse_redis_url(service("TEST_REDIS_URL"));
-        redis_ = std::make_unique<Redis>(loop.executor(), address.value(), options.limit);
+    if (is_redis(home.kind())) {
+        redis_ = Redis::open(loop.executor(), redis_url(home.kind()), options.limit);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, options.idle_ttl);
         tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
         repeats_ = std::make_unique<RedisIdempotencyStore>(*redis_);
@@ -184,7 +191,7 @@ Node::~Node() = default;
 
 UserId new_user(Loop& loop, Node& node, Kind kind) {
     static std::atomic<UserId> count = 0;
-    if (kind == Kind::redis) return ++count;
+    if (is_redis(kind)) return ++count;
     const std::string name = fmt::format("user{}", ++count);
     const auto id =
         loop.run(node.catalog().create_user(name, "hash of " + name, sha256_hex("key of " + name)));

@@ -20,7 +20,11 @@
 
 namespace npcchat::testing {
 
-enum class Kind { sqlite, postgresql, redis };
+enum class Kind { sqlite, postgresql, redis, redis_cluster };
+
+inline bool is_redis(Kind kind) {
+    return kind == Kind::redis || kind == Kind::redis_cluster;
+}
 
 void PrintTo(Kind kind, std::ostream* out);
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info);

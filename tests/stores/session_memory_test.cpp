@@ -10,7 +10,8 @@ class SessionMemory : public SessionTest {
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(All, SessionMemory, ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis),
+INSTANTIATE_TEST_SUITE_P(All, SessionMemory,
+                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::redis_cluster),
                          kind_name);
 
 TEST_P(SessionMemory, StandsForWhatWasSaidBefore) {

@@ -7,7 +7,8 @@ namespace {
 
 class SessionTurns : public SessionTest {};
 
-INSTANTIATE_TEST_SUITE_P(All, SessionTurns, ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis),
+INSTANTIATE_TEST_SUITE_P(All, SessionTurns,
+                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::redis_cluster),
                          kind_name);
 
 TEST_P(SessionTurns, AreStored) {
