@@ -216,8 +216,9 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
     const auto granted = co_await spending.granted();
     if (!chat) co_return std::unexpected(std::move(chat.error()));
     if (auto before = answered_before(*chat, request, **model)) {
-        co_await services.sessions.release(chat->lease);
+        const auto kept = co_await services.sessions.confirm(chat->lease);
         co_await spending.settled();
+        if (!kept) co_return std::unexpected(kept.error());
         co_return std::move(*before);
     }
     if (!granted) {

@@ -114,6 +114,12 @@ Task<void> RedisSessionStore::release(const Lease& lease) {
     co_await redis_.run(scripts::release(), keys_of(lease.chat), {lease.token});
 }
 
+Task<Result<void>> RedisSessionStore::confirm(const Lease& lease) {
+    const auto reply =
+        co_await redis_.run(scripts::confirm(), keys_of(lease.chat), {lease.token, redis_.deadline()});
+    co_return written(reply);
+}
+
 Task<void> RedisSessionStore::renew(const Lease& lease) {
     co_await redis_.run(scripts::renew(), keys_of(lease.chat),
                         {lease.token, std::to_string(kLeaseMillis), redis_.deadline()});

@@ -166,6 +166,13 @@ Task<void> SqlSessionStore::release(const Lease& lease) {
     co_await database_.run(std::move(batch));
 }
 
+Task<Result<void>> SqlSessionStore::confirm(const Lease& lease) {
+    auto dropped =
+        co_await run_one(database_, kDropLease, {lease.chat.user_id, lease.chat.chat_id, lease.token});
+    if (!dropped) co_return std::unexpected(std::move(dropped.error()));
+    co_return Result<void>();
+}
+
 Task<void> SqlSessionStore::renew(const Lease& lease) {
     std::vector<db::Statement> batch;
     batch.push_back(with_lease(kRenewLease, lease, {kLeaseMillis}));

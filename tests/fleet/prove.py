@@ -28,7 +28,7 @@ from proof.pair import PORT  # noqa: E402
 
 STORES = {"redis": redis_stores.SingleRedis, "cluster": redis_stores.ClusterOfRedis}
 CLIENTS, PAUSE = 20, 0.05
-SCALE_SECONDS = 5
+SCALE_SECONDS = 10
 
 
 def parse_arguments():
@@ -125,4 +125,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -30,7 +30,7 @@ class Fleet:
         env = {"ADMIN_KEY": self.admin_key, "DATABASE_URL": self.postgres.url(), "REDIS_URL": self.store.url(),
                "OPENAI_BASE_URL": self.model.base_url, "OPENAI_API_KEY": "sk-" + secrets.token_hex(12),
                "RATE_LIMIT": "0", "SIGNUP": "admin", "LOOPS": "2", "EDGE_WORKERS": "2",
-               "TRUSTED_PROXIES": front.address}
+               "TRUSTED_PROXIES": front.address, **self.store.settings}
         self.edges, self.sidecars = [], []
         for number in range(1, pairs + 1):
             edge, sidecar = (self.network.machine(f"{name}-{number}", base + number)

@@ -85,6 +85,16 @@ class Machine:
     def heal(self):
         run("ip", "link", "set", self._link, "up")
 
+    def shun(self, others):
+        """Sends nothing to those machines any more, which so cannot talk with it; all others can."""
+        for other in others:
+            run("ip", "-n", self.name, "route", "add", "blackhole", other.address)
+
+    def accept(self, others):
+        """Ends that."""
+        for other in others:
+            run("ip", "-n", self.name, "route", "del", "blackhole", other.address)
+
     def process(self, name, command, **more):
         """A Process on this machine, not started yet."""
         return Process(f"{name} of {self.name}", [*self.prefix, *command], self.folder / f"{name}.log", **more)

@@ -75,9 +75,12 @@ synchronous_standby_names = '{"*" if waits_for_replica else ""}'
         self.query("SELECT pg_promote()")
         wait_until(lambda: not self.query("SELECT pg_is_in_recovery()")[0][0], 30, "the promotion")
 
+    def connect(self):
+        return psycopg2.connect(host=self.machine.address, port=PORT, user="postgres", dbname=DATABASE,
+                                connect_timeout=2)
+
     def query(self, sql):
-        connection = psycopg2.connect(host=self.machine.address, port=PORT, user="postgres", dbname=DATABASE,
-                                      connect_timeout=2)
+        connection = self.connect()
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:

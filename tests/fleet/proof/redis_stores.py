@@ -14,6 +14,7 @@ from .service import RESTART_AFTER, Service
 PORT = 6379
 DISK = "160m"
 MOVED_SLOTS = 300
+SPLIT_SECONDS = 4.0  # until a replica has taken over, and longer
 
 
 class RedisServer(Service):
@@ -39,6 +40,7 @@ class SingleRedis:
     """One server. It is away while it is down, and has lost nothing when it is back."""
 
     name = "one Redis"
+    settings = {}
 
     def __init__(self, network):
         self.server = RedisServer(network.machine("redis", 21))
@@ -98,6 +100,7 @@ class ClusterOfRedis:
     """Three masters with a replica each, on six machines."""
 
     name = "a Redis Cluster of six"
+    settings = {"REDIS_WAIT_REPLICAS": "1"}
 
     def __init__(self, network):
         machines = [network.machine(f"redis-{number}", 20 + number) for number in range(1, 7)]
@@ -122,6 +125,7 @@ class ClusterOfRedis:
     def faults(self):
         return [Fault("kill a replica of Redis", self._kill_replica),
                 Fault("fail over by hand", self._fail_over),
+                Fault("cut a Redis master off from its cluster alone", self._split),
                 Fault("move slots between nodes", self._reshard)]
 
     def used_memory(self):
@@ -137,6 +141,16 @@ class ClusterOfRedis:
     def _fail_over(self, fleet, seconds):
         self.cluster.fail_over(self.cluster.replicas_of(self.cluster.masters()[0])[0])
         fleet.hold(seconds)
+
+    def _split(self, fleet, seconds):
+        """Sidecars still reach it, while the others replace it."""
+        machine = self.victim().machine
+        others = [member.machine for member in self.services if member.machine is not machine]
+        machine.shun(others)
+        try:
+            fleet.hold(max(seconds, SPLIT_SECONDS))
+        finally:
+            machine.accept(others)
 
     def _reshard(self, fleet, _):
         """There and back again."""

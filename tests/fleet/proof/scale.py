@@ -1,8 +1,10 @@
 """What a turn costs each process at one, two and three pairs, and what a chat costs Redis. Run by prove.py --scale."""
 
 import json
+import re
 
 import measure
+from harness import ROOT
 from harness.talk import make_npc
 
 from .fleet import Fleet
@@ -13,6 +15,8 @@ from .pair import PORT
 CONNECTIONS, PAUSE_MS, WARM_UP_SECONDS = 20, 100, 1
 COLUMNS = ("balancer", "edges", "sidecars", "Redis", "PostgreSQL")
 TURNS_OF_A_CHAT = 8  # as load.lua has them
+USAGE = ROOT / "sidecar" / "catalog" / "usage.cpp"
+USAGE_ROWS = 5000
 
 
 def measure_pairs(store, pairs, seconds):
@@ -28,7 +32,6 @@ def measure_pairs(store, pairs, seconds):
     before = fleet.store.used_memory()
     new = measure.Load(url, body, person.key, "new").run(CONNECTIONS, 2)
     after = fleet.store.used_memory()
-    wal = wal_bytes(fleet)
     turns = measure.Load(url, body, person.key, "rolling", PAUSE_MS).run(CONNECTIONS * pairs, seconds,
                                                                         lambda: groups(fleet))
     growth = fleet.store.used_memory() - after
@@ -37,7 +40,7 @@ def measure_pairs(store, pairs, seconds):
         "failed": sum(run[name] for run in (new, turns) for name in ("bad_status", "socket_errors")),
         "bytes_of_a_new_chat": (after - before) / new["requests"],
         "bytes_of_a_chat": growth / (turns["requests"] / TURNS_OF_A_CHAT),
-        "wal_bytes": (wal_bytes(fleet) - wal) / turns["requests"],
+        "usage": measure_usage(fleet),
         "mib": {name: measure.resident_mib(pids) for name, pids in groups(fleet).items()},
     }
 
@@ -49,8 +52,39 @@ def groups(fleet):
     return {name: [pid for service in services for pid in service.pids()] for name, services in kinds.items()}
 
 
-def wal_bytes(fleet):
-    return int(fleet.postgres.primary.query("SELECT wal_bytes FROM pg_stat_wal")[0][0])
+def measure_usage(fleet):
+    """What it costs PostgreSQL to add up what users have used, with the sidecar's own statement: each sidecar writes a row
+    a second for every user who has chatted in it, 500 rows a transaction. Per row, with the replica."""
+    statement = re.search(r'kAddUsage = R"\((.*?)\)";', USAGE.read_text(), re.DOTALL)[1]
+    servers = [pid for server in fleet.postgres.servers for pid in server.pids()]
+    with fleet.postgres.primary.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET search_path TO npcchat")
+        cursor.execute("INSERT INTO users (name, name_key, name_digest, password_hash, created) "
+                       "SELECT 'u' || n, 'u' || n, 'u' || n, '', 0 FROM generate_series(1, %s) n RETURNING id",
+                       (USAGE_ROWS,))
+        users = [row[0] for row in cursor.fetchall()]
+        connection.commit()
+        cursor.execute(f"PREPARE usage (bigint, bigint, text, bigint, bigint, bigint) AS {statement}")
+
+        def write():
+            for first in range(0, len(users), 500):
+                cursor.execute(";".join(f"EXECUTE usage({user}, 20000, 'model', 1, 100, 20)"
+                                        for user in users[first:first + 500]))
+                connection.commit()
+        write()  # the day's first
+        backend = connection.info.backend_pid
+        wal = _wal_bytes(cursor)
+        before = measure.cpu_seconds([*servers, backend])
+        for _ in range(3):
+            write()
+        cpu = measure.cpu_seconds([*servers, backend]) - before
+        rows = 3 * len(users)
+        return {"cpu_us": cpu * 1e6 / rows, "wal_bytes": (_wal_bytes(cursor) - wal) / rows}
+
+
+def _wal_bytes(cursor):
+    cursor.execute("SELECT pg_current_wal_lsn() - '0/0'")
+    return int(cursor.fetchone()[0])
 
 
 def text(rows):
@@ -64,5 +98,6 @@ def text(rows):
     sizes = ", ".join(f"{name} {last['mib'][name]:.0f}" for name in COLUMNS)
     return "\n".join([*lines, "", f"a new chat of one turn: {last['bytes_of_a_new_chat']:.0f} bytes of Redis; chats of "
                       f"{TURNS_OF_A_CHAT} turns: {last['bytes_of_a_chat']:.0f}",
-                      f"PostgreSQL's log: {last['wal_bytes']:.1f} bytes a turn",
+                      f"a user's usage in PostgreSQL, with its replica: {last['usage']['cpu_us']:.0f} µs and "
+                      f"{last['usage']['wal_bytes']:.0f} bytes of its log",
                       f"resident MiB at {last['pairs']} pairs: {sizes}"])
