@@ -78,7 +78,8 @@ class SessionStore {
                                              std::int64_t message_count) = 0;
 
     virtual Task<void> release(const Lease& lease) = 0;
-    // Gives the lease back once what the chat has is kept as well as by a commit: 503 where that is not so.
+    // Gives the lease back once what the chat has is kept as well as by a commit: 503 where that is not so,
+    // and where the lease was lost.
     virtual Task<Result<void>> confirm(const Lease& lease) = 0;
     virtual Task<void> renew(const Lease& lease) = 0;
 

@@ -19,7 +19,7 @@ constexpr std::string_view kRenewLease = R"(
 UPDATE chat_leases SET until = now_ms() + $4
 WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= now_ms() RETURNING token)";
 constexpr std::string_view kDropLease =
-    "DELETE FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3";
+    "DELETE FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3 RETURNING token";
 #define LEASE_IS_OURS                                                                                        \
     " EXISTS (SELECT 1 FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= "    \
     "now_ms()) "
@@ -168,8 +168,9 @@ Task<void> SqlSessionStore::release(const Lease& lease) {
 
 Task<Result<void>> SqlSessionStore::confirm(const Lease& lease) {
     auto dropped =
-        co_await run_one(database_, kDropLease, {lease.chat.user_id, lease.chat.chat_id, lease.token});
+        co_await db::run_one(database_, kDropLease, {lease.chat.user_id, lease.chat.chat_id, lease.token});
     if (!dropped) co_return std::unexpected(std::move(dropped.error()));
+    if (dropped->empty()) co_return lease_was_lost();
     co_return Result<void>();
 }
 

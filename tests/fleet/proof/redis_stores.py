@@ -5,7 +5,7 @@ import time
 import redis
 from harness import processes
 from harness.redis_cluster import RedisCluster
-from harness.waiting import quietly
+from harness.waiting import quietly, wait_until
 
 from .faults import Fault
 from .network import Disk
@@ -15,6 +15,14 @@ PORT = 6379
 DISK = "160m"
 MOVED_SLOTS = 300
 SPLIT_SECONDS = 4.0  # until a replica has taken over, and longer
+
+
+def rewrite_file(address, port):
+    """Has a server write its append-only file anew, and waits for that."""
+    with redis.Redis(address, port, socket_timeout=5) as client:
+        client.bgrewriteaof()
+        wait_until(lambda: not any(client.info("persistence")[name] for name in (
+            "aof_rewrite_in_progress", "aof_rewrite_scheduled")), 60, "the append-only file")
 
 
 class RedisServer(Service):
@@ -30,6 +38,9 @@ class RedisServer(Service):
                  "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction",
                  # A rewrite needs the file's room once more.
                  "--auto-aof-rewrite-min-size", "1gb"], None)
+
+    def rewrite_file(self):
+        rewrite_file(self.machine.address, PORT)
 
     def ready(self):
         with redis.Redis(self.machine.address, PORT, socket_timeout=2) as client:
@@ -86,6 +97,9 @@ class ClusterMember:
 
     def kill(self):
         self.node.kill()
+
+    def rewrite_file(self):
+        rewrite_file(self.node.host, self.node.port)
 
     def revive(self):
         if self.alive():
