@@ -33,7 +33,7 @@ SCALE_SECONDS = 10
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--store", choices=STORES, default="redis", help="where the chats are (default %(default)s)")
+    parser.add_argument("--store", choices=STORES, default="cluster", help="where the chats are (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=1, metavar="N", help="of all faults, from the second on in a "
                         "random order (1)")
     parser.add_argument("--seconds", type=float, default=1.5, metavar="N", help="that a fault lasts (1.5)")

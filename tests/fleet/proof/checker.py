@@ -1,5 +1,7 @@
-"""What must be true of a run, as functions of what clients saw and what the stores have. Each gives sentences on what is
-wrong; none where all is well."""
+"""What must be true of a run, as functions of what clients saw and what the stores have.
+
+Each gives sentences on what is wrong; none where all is well.
+"""
 
 import re
 
@@ -9,8 +11,8 @@ RECEIVED = re.compile(r"Messages received: (\d+)\.$")
 def check_chat(turns, messages):
     """One chat's turns against its history, (role, text) of each message.
 
-    Every acknowledged turn is there once with the answer that its client has, every other at most once, none that nobody
-    sent; a turn that was begun after another had ended comes after it; and each was answered knowing all before it.
+    Every acknowledged turn is there once with the answer that its client has, every other at most once, none that was
+    never sent; a turn that was begun after another had ended comes after it; each was answered knowing all before it.
     """
     where = f"chat {turns[0].chat} of {turns[0].user}"
     if len(messages) % 2 or any(role != ("user", "assistant")[at % 2] for at, (role, _) in enumerate(messages)):
@@ -61,8 +63,8 @@ def _check_answers(_, pairs):
 def check_limit(turns, lives, per_minute, burst):
     """Acknowledged turns of a user, as (begun, ended), against a plan that each edge holds by itself.
 
-    `lives` are the times from which to which an edge's memory was there. In each stretch of time every one that lived in
-    it lets through `burst` + 1, and `per_minute`/60 a second of its life in it.
+    `lives` are the times from which to which an edge's memory was there. In each stretch of time every one that lived
+    in it lets through `burst` + 1, and `per_minute`/60 a second of its life in it.
     """
     turns = sorted(turns)
     worst = None

@@ -1,5 +1,7 @@
-"""Clients that chat without end, as README.md says that clients should: what has an Idempotency-Key is sent again until it
-is answered, what has none is sent once."""
+"""Clients that chat without end, as README.md says that clients should.
+
+What has an Idempotency-Key is sent again until it is answered, what has none is sent once.
+"""
 
 import asyncio
 import itertools
@@ -140,7 +142,8 @@ class Load:
         """A turn every few milliseconds, whatever the answer; only the first attempt counts."""
         chat = 0
         while not self.stopping():
-            turn = Turn(person.name, f"limited-{chat // TURNS_OF_A_CHAT}", f"message {next(self._numbers)}", keyed=False)
+            turn = Turn(person.name, f"limited-{chat // TURNS_OF_A_CHAT}", f"message {next(self._numbers)}",
+                        keyed=False)
             self.record.turns.append(turn)
             await self._attempt(person, turn, "/chat/", {"message": turn.text, "chat_id": turn.chat}, [])
             chat += turn.answer is not None

@@ -1,5 +1,8 @@
-"""An edge and its sidecar, each on a machine of its own, so that each can be cut off: joined by unix sockets in a folder
-that both have, as in a pod. The edge's configuration is made by the functions that ./scripts/run and the image use."""
+"""An edge and its sidecar, each on a machine of its own, so that each can be cut off.
+
+They are joined by unix sockets in a folder that both have, as in a pod. The edge's configuration is made by the functions
+that ./scripts/run and the image use.
+"""
 
 import os
 import pathlib

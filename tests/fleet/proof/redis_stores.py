@@ -1,4 +1,4 @@
-"""Where the chats are: one Redis with an append-only file, or a Redis Cluster of six, each node on a machine of its own."""
+"""Where the chats are: one Redis with an append-only file, or a Redis Cluster, each node on a machine of its own."""
 
 import time
 

@@ -13,8 +13,9 @@ from .pair import PORT
 
 # Each pair gets the same load, far below what it can do: full processes would do more at a time, and cost less.
 CONNECTIONS, PAUSE_MS, WARM_UP_SECONDS = 20, 100, 1
+IDLE_SECONDS = 3
 COLUMNS = ("balancer", "edges", "sidecars", "Redis", "PostgreSQL")
-TURNS_OF_A_CHAT = 8  # as load.lua has them
+CHATS, TURNS_OF_A_CHAT = 512, 8  # that load.lua has in turn
 USAGE = ROOT / "sidecar" / "catalog" / "usage.cpp"
 USAGE_ROWS = 5000
 
@@ -29,20 +30,38 @@ def measure_pairs(store, pairs, seconds):
                                 "message": "Hail! What news from the road?"}))
     url = f"http://{fleet.address}:{PORT}/chat_npc/"
     measure.Load(url, body, person.key, "rolling").run(CONNECTIONS, WARM_UP_SECONDS)
+    idle = idle_us(fleet)
     before = fleet.store.used_memory()
     new = measure.Load(url, body, person.key, "new").run(CONNECTIONS, 2)
     after = fleet.store.used_memory()
     turns = measure.Load(url, body, person.key, "rolling", PAUSE_MS).run(CONNECTIONS * pairs, seconds,
                                                                         lambda: groups(fleet))
     growth = fleet.store.used_memory() - after
+    one_turn = (after - before) / new["requests"]
+    chats = chats_of(turns["requests"])
+    more_turns = (growth - chats * one_turn) / (turns["requests"] - chats)
     return {
-        "pairs": pairs, "turns_per_second": turns["requests_per_second"], "cpu_us": turns["cpu_us"],
+        "pairs": pairs, "turns_per_second": turns["requests_per_second"], "idle_us": idle,
+        "cpu_us": {name: cost - idle[name] / turns["requests_per_second"] for name, cost in turns["cpu_us"].items()},
         "failed": sum(run[name] for run in (new, turns) for name in ("bad_status", "socket_errors")),
-        "bytes_of_a_new_chat": (after - before) / new["requests"],
-        "bytes_of_a_chat": growth / (turns["requests"] / TURNS_OF_A_CHAT),
+        "bytes_of_a_chat": one_turn - more_turns, "bytes_of_a_turn": more_turns,
         "usage": measure_usage(fleet),
         "mib": {name: measure.resident_mib(pids) for name, pids in groups(fleet).items()},
     }
+
+
+def chats_of(turns):
+    """How many chats load.lua has begun after that many turns."""
+    rounds, rest = divmod(turns, CHATS * TURNS_OF_A_CHAT)
+    return rounds * CHATS + min(rest, CHATS)
+
+
+def idle_us(fleet):
+    """CPU µs a second of each kind of process while nobody asks for anything."""
+    before = {name: measure.cpu_seconds(pids) for name, pids in groups(fleet).items()}
+    fleet.hold(IDLE_SECONDS)
+    return {name: (measure.cpu_seconds(pids) - before[name]) * 1e6 / IDLE_SECONDS
+            for name, pids in groups(fleet).items()}
 
 
 def groups(fleet):
@@ -53,8 +72,8 @@ def groups(fleet):
 
 
 def measure_usage(fleet):
-    """What it costs PostgreSQL to add up what users have used, with the sidecar's own statement: each sidecar writes a row
-    a second for every user who has chatted in it, 500 rows a transaction. Per row, with the replica."""
+    """What it costs PostgreSQL to add up what users have used, with the sidecar's own statement: a row a second for every
+    user who has chatted in a sidecar, 500 of them in a transaction. Per row, with the replica."""
     statement = re.search(r'kAddUsage = R"\((.*?)\)";', USAGE.read_text(), re.DOTALL)[1]
     servers = [pid for server in fleet.postgres.servers for pid in server.pids()]
     with fleet.postgres.primary.connect() as connection, connection.cursor() as cursor:
@@ -88,7 +107,7 @@ def _wal_bytes(cursor):
 
 
 def text(rows):
-    lines = ["CPU µs a turn, all processes of a kind together; each pair has the same load", "",
+    lines = ["CPU µs a turn, beyond what they use idle, of all processes of a kind; each pair has the same load", "",
              f"{'pairs':<7}{'turns/s':>9}" + "".join(f"{name:>12}" for name in COLUMNS) + f"{'in all':>9}{'failed':>8}"]
     for row in rows:
         costs = [row["cpu_us"][name] for name in COLUMNS]
@@ -96,8 +115,11 @@ def text(rows):
                      + f"{sum(costs):>9.1f}{row['failed']:>8}")
     last = rows[-1]
     sizes = ", ".join(f"{name} {last['mib'][name]:.0f}" for name in COLUMNS)
-    return "\n".join([*lines, "", f"a new chat of one turn: {last['bytes_of_a_new_chat']:.0f} bytes of Redis; chats of "
-                      f"{TURNS_OF_A_CHAT} turns: {last['bytes_of_a_chat']:.0f}",
-                      f"a user's usage in PostgreSQL, with its replica: {last['usage']['cpu_us']:.0f} µs and "
-                      f"{last['usage']['wal_bytes']:.0f} bytes of its log",
-                      f"resident MiB at {last['pairs']} pairs: {sizes}"])
+    idle = ", ".join(f"{name} {last['idle_us'][name] / 1e3:.0f}" for name in COLUMNS)
+    return "\n".join([
+        *lines, "",
+        f"idle, in ms of CPU a second at {last['pairs']} pairs: {idle}",
+        f"Redis: {last['bytes_of_a_chat']:.0f} bytes a chat, and {last['bytes_of_a_turn']:.0f} a turn of short texts",
+        f"a user's usage in PostgreSQL, with its replica: {last['usage']['cpu_us']:.0f} µs and "
+        f"{last['usage']['wal_bytes']:.0f} bytes of its log",
+        f"resident MiB at {last['pairs']} pairs: {sizes}"])
