@@ -45,7 +45,7 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     documents_ = std::make_unique<DocumentStore>(*database_, *searched);
     embeddings_ = std::make_unique<EmbeddingStore>(*database_, *searched);
     if (config.redis) {
-        redis_ = Redis::open(executor, *config.redis, config.store_timeout);
+        redis_ = Redis::open(executor, *config.redis, config.store_timeout, config.redis_replicas);
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());
         tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
         repeats_ = std::make_unique<RedisIdempotencyStore>(*redis_);

@@ -108,7 +108,8 @@ Task<Result<TurnAnswer>> answer_in(Services& services, Spending& spending, const
         co_return std::unexpected(endpoint_failed(HttpFailure::cancelled));
 
     Thought& thought = reply->thought;
-    Turn turn{npc ? npc->npc_id : "", Message{Speaker::user, std::move(request.message), "", asked_at},
+    Turn turn{npc ? npc->npc_id : "",
+              Message{Speaker::user, std::move(request.message), "", asked_at, request.repeat_tag},
               Message{Speaker::assistant, thought.shown, std::move(thought.hidden), now_ms()}};
     log_messages(services, chat.lease.chat, turn);
     auto stored = co_await services.sessions.commit(chat.lease, std::move(turn));
@@ -119,6 +120,25 @@ Task<Result<TurnAnswer>> answer_in(Services& services, Spending& spending, const
                          std::move(reply->finish_reason),
                          reply->usage,
                          std::move(found)};
+}
+
+// A turn may have been stored although its sidecar or the store died before saying so. It is looked for among
+// what was loaded: who sends it again does so at once.
+std::optional<TurnAnswer> answered_before(const OpenChat& chat, const TurnRequest& request,
+                                          const Model& model) {
+    if (request.repeat_tag.empty()) return std::nullopt;
+    const auto question = std::ranges::find(chat.messages, request.repeat_tag, &Message::repeat_tag);
+    if (question == chat.messages.end() || std::next(question) == chat.messages.end()) return std::nullopt;
+    if (question->at < now_ms() - kAnswerMillis) return std::nullopt;
+    const std::string& response = std::next(question)->text;
+    if (request.deltas) request.deltas->put(response);
+    return TurnAnswer{response, chat.lease.chat.chat_id, model.name, "stop", Usage{}};
+}
+
+// A repeat that names no chat has to find the one that the first made.
+std::string chat_id_for(const TurnRequest& request) {
+    if (!request.chat_id.empty()) return request.chat_id;
+    return request.repeat_tag.empty() ? new_chat_id() : request.repeat_tag.substr(0, 22);
 }
 
 // The caller's messages are all that the NPC knows of the conversation, as far as the model's context goes.
@@ -190,14 +210,26 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         co_return co_await answer_without_chat(services, spending, **model, npc.get(), request,
                                                std::move(*found));
     co_await spending.begin(known_tokens(npc.get(), request.message), request.bound);
-    ChatKey key{request.user_id, request.chat_id.empty() ? new_chat_id() : std::move(request.chat_id)};
-    auto chat = co_await services.sessions.open(std::move(key), request.npc_id,
-                                                services.config.history_tokens * kBytesPerToken);
+    ChatKey key{request.user_id, chat_id_for(request)};
+    const std::size_t max_bytes = services.config.history_tokens * kBytesPerToken;
+    auto chat = co_await services.sessions.open(std::move(key), request.npc_id, max_bytes);
     const auto granted = co_await spending.granted();
     if (!chat) co_return std::unexpected(std::move(chat.error()));
+    if (auto before = answered_before(*chat, request, **model)) {
+        const auto kept = co_await services.sessions.confirm(chat->lease);
+        co_await spending.settled();
+        if (!kept) co_return std::unexpected(kept.error());
+        co_return std::move(*before);
+    }
     if (!granted) {
         co_await services.sessions.release(chat->lease);
         co_return std::unexpected(granted.error());
+    }
+    if (request.chat_id.empty() && chat->exists) { // made with this key more than a day ago
+        co_await services.sessions.release(chat->lease);
+        ChatKey fresh{request.user_id, new_chat_id()};
+        chat = co_await services.sessions.open(std::move(fresh), request.npc_id, max_bytes);
+        if (!chat) co_return std::unexpected(std::move(chat.error()));
     }
     auto answer =
         co_await answer_in(services, spending, **model, npc.get(), *chat, request, std::move(*found));

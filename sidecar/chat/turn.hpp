@@ -23,6 +23,9 @@ struct TurnRequest {
     AnswerBound bound = {};      // that they have
     // The plain assistant answers from the shared documents, and from nothing else.
     std::optional<RetrievalOptions> from_documents = std::nullopt;
+    // Where it may have been carried out before: its chat then has a question with this tag, and its answer
+    // is given again.
+    std::string repeat_tag = {};
     Deltas* deltas = nullptr; // null: the answer is wanted whole
     Cancellation* cancellation = nullptr;
     std::optional<TraceContext> trace = std::nullopt; // what the turn is part of

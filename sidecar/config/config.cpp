@@ -111,6 +111,7 @@ void read_stores(Config& config, const Environment& environment) {
         if (!parsed) throw Invalid{"REDIS_URL: " + parsed.error()};
         config.redis = std::move(*parsed);
     }
+    config.redis_replicas = number_from<int>(environment, "REDIS_WAIT_REPLICAS", 0, 0, 16);
     config.store_timeout = seconds_from(environment, "STORE_TIMEOUT", 2);
     config.chat_ttl = std::chrono::seconds(
         number_from<std::int64_t>(environment, "CHAT_TTL", 30L * 86'400, 1, 100L * 365 * 86'400));

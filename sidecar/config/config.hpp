@@ -46,6 +46,7 @@ struct Config {
     std::string sqlite_path; // one of the two
     std::string postgres_url;
     std::optional<RedisUrl> redis;
+    int redis_replicas = 0; // that must have a turn before it is acknowledged
     std::chrono::milliseconds store_timeout{2000};
     std::chrono::milliseconds chat_ttl{};
 

@@ -11,16 +11,21 @@
 
 namespace npcchat {
 
-std::unique_ptr<Redis> Redis::open(Executor executor, RedisUrl url, Clock::duration limit) {
+std::unique_ptr<Redis> Redis::open(Executor executor, RedisUrl url, Clock::duration limit, int replicas) {
+    std::unique_ptr<Redis> redis;
     switch (url.kind) {
     case RedisUrl::Kind::cluster:
-        return std::make_unique<RedisCluster>(executor, std::move(url), limit);
+        redis = std::make_unique<RedisCluster>(executor, std::move(url), limit);
+        break;
     case RedisUrl::Kind::sentinel:
-        return std::make_unique<RedisSentinel>(executor, std::move(url), limit);
+        redis = std::make_unique<RedisSentinel>(executor, std::move(url), limit);
+        break;
     case RedisUrl::Kind::single:
+        redis = std::make_unique<RedisSingle>(executor, std::move(url), limit);
         break;
     }
-    return std::make_unique<RedisSingle>(executor, std::move(url), limit);
+    redis->replicas_ = replicas;
+    return redis;
 }
 
 Redis::~Redis() {
@@ -50,13 +55,39 @@ Redis::Script Redis::make_script(std::string_view source, Repeat repeat) {
     return Script{source, std::move(hex), repeat == Repeat::safe};
 }
 
+Redis::Script Redis::make_kept_script(std::string_view source) {
+    Script script = make_script(source, Repeat::safe);
+    script.kept = true;
+    return script;
+}
+
+// WAIT is about what this connection wrote last, and holds up what follows on it. That is one question and
+// answer between master and replica, which all that was written before it shares.
+Task<Result<RedisReply>> Redis::exchange_on(std::shared_ptr<RedisLink> link, const Request& request,
+                                            Clock::time_point deadline) {
+    auto reply = co_await link->exchange(request.parts, deadline);
+    if (!request.kept || replicas_ == 0 || !reply || reply->is_error()) co_return reply;
+    const std::string count = std::to_string(replicas_);
+    const std::string millis =
+        std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(limit_ / 2).count());
+    const std::vector<std::string_view> parts{"WAIT", count, millis};
+    const auto waited = co_await link->exchange(parts, deadline);
+    if (!waited) co_return std::unexpected(waited.error());
+    if (waited->is_error() || waited->integer() < replicas_) {
+        log(Level::error, "too few replicas of Redis have what was written",
+            {{"server", std::string_view(to_string(link->host()))}, {"replicas", waited->integer()}});
+        co_return store_unavailable();
+    }
+    co_return reply;
+}
+
 Task<Result<RedisReply>> Redis::run(const Script& script, std::vector<std::string> keys,
                                     std::vector<std::string> args) {
     const std::string key_count = std::to_string(keys.size());
     std::vector<std::string_view> parts{"EVALSHA", script.sha1, key_count};
     parts.insert(parts.end(), keys.begin(), keys.end());
     parts.insert(parts.end(), args.begin(), args.end());
-    const Request request{parts, keys.front(), script.repeatable};
+    const Request request{parts, keys.front(), script.repeatable, nullptr, script.kept};
     auto reply = co_await exchange(request);
     if (reply && reply->is_error() && reply->text().starts_with("NOSCRIPT")) {
         parts[0] = "EVAL";

@@ -21,8 +21,9 @@ namespace npcchat {
 class Redis {
   public:
     // `limit` bounds every command, with what it takes to find the server for it. Connects by itself, and
-    // again after a connection is lost.
-    static std::unique_ptr<Redis> open(Executor executor, RedisUrl url, Clock::duration limit);
+    // again after a connection is lost. `replicas` have to have what scripts that are `kept` have written.
+    static std::unique_ptr<Redis> open(Executor executor, RedisUrl url, Clock::duration limit,
+                                       int replicas = 0);
     virtual ~Redis();
     Redis(const Redis&) = delete;
     Redis& operator=(const Redis&) = delete;
@@ -36,11 +37,15 @@ class Redis {
         std::string_view source;
         std::string sha1;
         bool repeatable = false;
+        bool kept = false;
     };
     // Whether a script that is carried out twice with the same arguments does and says what it does once.
     // Only then is it sent again where a connection was lost before its answer came.
     enum class Repeat { never, safe };
     static Script make_script(std::string_view source, Repeat repeat = Repeat::never);
+    // One that writes, also where it is repeated, and whose answer waits for the replicas: it is safe, and
+    // 503 where they do not have in time what it wrote.
+    static Script make_kept_script(std::string_view source);
 
     // All keys have the same hash tag.
     Task<Result<RedisReply>> run(const Script& script, std::vector<std::string> keys,
@@ -74,12 +79,16 @@ class Redis {
         std::string_view key; // empty: any server will do
         bool repeatable = false;
         const RedisHost* node = nullptr; // of a cluster: this one and no other
+        bool kept = false;
     };
 
     Redis(Executor executor, RedisUrl url, Clock::duration limit)
         : executor_(executor), url_(std::move(url)), limit_(limit) {}
 
     virtual Task<Result<RedisReply>> exchange(const Request& request) = 0;
+    // On this connection; and for what is to be kept, waits for the replicas.
+    Task<Result<RedisReply>> exchange_on(std::shared_ptr<RedisLink> link, const Request& request,
+                                         Clock::time_point deadline);
 
     // Closed at the end of this object, if not before.
     std::shared_ptr<RedisLink> make_link(RedisHost host, Clock::duration limit);
@@ -95,6 +104,7 @@ class Redis {
     Clock::duration limit_;
 
   private:
+    int replicas_ = 0;
     std::shared_ptr<StoreMetrics> metrics_ = std::make_shared<StoreMetrics>();
     std::vector<std::weak_ptr<RedisLink>> links_;
 };

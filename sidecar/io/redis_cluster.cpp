@@ -137,7 +137,7 @@ Task<Result<RedisReply>> RedisCluster::exchange(const Request& request) {
 Task<Result<RedisReply>> RedisCluster::try_on(LinkPtr link, const Request& request, bool asking,
                                               Clock::time_point deadline) {
     if (asking) link->send({"ASKING"});
-    return link->exchange(request.parts, deadline);
+    return exchange_on(std::move(link), request, deadline);
 }
 
 void RedisCluster::follow(const RedisAttempts::Step& step) {

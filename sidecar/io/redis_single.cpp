@@ -66,7 +66,7 @@ Task<bool> RedisSingle::check_server(std::shared_ptr<RedisLink>) {
 }
 
 Task<Result<RedisReply>> RedisSingle::exchange(const Request& request) {
-    return link_ ? link_->exchange(request.parts) : unavailable();
+    return link_ ? exchange_on(link_, request, Clock::time_point::max()) : unavailable();
 }
 
 Task<Result<Redis::ScanPage>> RedisSingle::scan(std::string cursor, std::string pattern, int count) {

@@ -118,8 +118,9 @@ Task<Result<std::string>> answer_repeatable(Services& services, Request& request
     // Who leaves comes back for the answer.
     chat.turn.cancellation = nullptr;
     bool carried_out = false;
-    auto answer = co_await answer_once(services, request, route, [&] {
+    auto answer = co_await answer_once(services, request, route, [&](std::string tag) {
         carried_out = true;
+        chat.turn.repeat_tag = std::move(tag);
         return take_and_write(services, request, chat.turn);
     });
     if (answer && !carried_out && chat.streamed) put_whole(deltas, *answer);

@@ -34,11 +34,12 @@ Task<void> settle(Services& services, Running running, const Result<std::string>
 } // namespace
 
 Task<Result<std::string>> answer_once(Services& services, const Request& request, std::string_view route,
-                                      std::function<Task<Result<std::string>>()> carry_out) {
+                                      std::function<Task<Result<std::string>>(std::string)> carry_out) {
     if (auto checked = check_key(request.idempotency_key); !checked)
         co_return std::unexpected(checked.error());
-    auto repeat = co_await services.repeats.begin(
-        idempotency_key(request.identity->id, route, request.idempotency_key), sha256_hex(request.body));
+    const IdempotencyKey key = idempotency_key(request.identity->id, route, request.idempotency_key);
+    const std::string body_digest = sha256_hex(request.body);
+    auto repeat = co_await services.repeats.begin(key, body_digest);
     if (!repeat) co_return std::unexpected(std::move(repeat.error()));
     switch (repeat->state) {
     case Repeat::State::running:
@@ -56,7 +57,7 @@ Task<Result<std::string>> answer_once(Services& services, const Request& request
         const Renewal renewal(executor, kRenewEvery, [&services, running = repeat->running] {
             return services.repeats.renew(running);
         });
-        answer = co_await carry_out();
+        answer = co_await carry_out(repeat_tag(key, body_digest));
     }
     co_await settle(services, std::move(repeat->running), answer);
     co_return answer;

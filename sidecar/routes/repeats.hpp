@@ -16,8 +16,9 @@ inline bool is_repeatable(const Request& request) {
 
 // The answer of the first request with this key on this route: what `carry_out` gives, or what it gave within
 // the last 24 hours. A failure is not kept. 409 while it runs, 422 where the body is another one or the key
-// is malformed.
+// is malformed. `carry_out` is given the tag that a turn is to be stored with: a failure may be that of the
+// answer alone.
 Task<Result<std::string>> answer_once(Services& services, const Request& request, std::string_view route,
-                                      std::function<Task<Result<std::string>>()> carry_out);
+                                      std::function<Task<Result<std::string>>(std::string)> carry_out);
 
 } // namespace npcchat

@@ -10,7 +10,9 @@
 namespace npcchat {
 
 inline constexpr Millis kAnswerMillis = 24 * 3'600'000LL; // that an answer is kept
-inline constexpr Millis kRunningMillis = 15'000;          // that a request runs, unless it is renewed
+// That a request runs, unless it is renewed; longer than a chat's lease, so that who comes after finds the
+// chat free.
+inline constexpr Millis kRunningMillis = 4'000;
 
 // A request by its user, its route and the key that the client gave it, by a digest of both.
 struct IdempotencyKey {
@@ -18,6 +20,8 @@ struct IdempotencyKey {
     std::string digest;
 };
 IdempotencyKey idempotency_key(UserId user_id, std::string_view route, std::string_view key);
+// What a user's turn with this key and this body is stored with in its chat: 32 hexadecimal digits.
+std::string repeat_tag(const IdempotencyKey& key, std::string_view body_digest);
 
 // The right to carry it out.
 struct Running {

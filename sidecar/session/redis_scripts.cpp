@@ -47,7 +47,9 @@ return reply
 constexpr std::string_view kCommit = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
     local newest = redis.call('LRANGE', KEYS[3], -2, -1)
-    return newest[1] == ARGV[6] and newest[2] == ARGV[7] and 'ok' or 'lost'
+    if newest[1] ~= ARGV[6] or newest[2] ~= ARGV[7] then return 'lost' end
+    redis.call('HSET', KEYS[2], 'npc', ARGV[5])
+    return 'ok'
 end
 local count = redis.call('RPUSH', KEYS[3], ARGV[6], ARGV[7])
 redis.call('HSET', KEYS[2], 'npc', ARGV[5], 'count', count)
@@ -58,7 +60,9 @@ if ARGV[4] == '0' and ARGV[8] == '' and count > 2 then return 'ok' end
 
 constexpr std::string_view kCommitMemory = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-    return redis.call('HGET', KEYS[2], 'memory') == ARGV[4] and 'ok' or 'lost'
+    if redis.call('HGET', KEYS[2], 'memory') ~= ARGV[4] then return 'lost' end
+    redis.call('HSET', KEYS[2], 'memory', ARGV[4])
+    return 'ok'
 end
 local remembered = math.min(tonumber(ARGV[5]), redis.call('LLEN', KEYS[3]))
 redis.call('HSET', KEYS[2], 'memory', ARGV[4], 'remembered', remembered)
@@ -68,6 +72,13 @@ redis.call('DEL', KEYS[1])
 constexpr std::string_view kRelease = R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
+)";
+
+// Once replicas have what it writes, they have what was written before.
+constexpr std::string_view kConfirm = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
+redis.call('DEL', KEYS[1])
+return 'ok'
 )";
 
 constexpr std::string_view kRenew = "local LATE = 0\n" LATE("ARGV[3]") R"(
@@ -99,13 +110,20 @@ redis.call('HSET', KEYS[2], 'memory', ARGV[3], 'remembered', 0, 'count', count)
         static const Redis::Script script = Redis::make_script(source, Redis::Repeat::repeat);               \
         return script;                                                                                       \
     }
+#define KEPT_SCRIPT(name, source)                                                                            \
+    const Redis::Script& name() {                                                                            \
+        static const Redis::Script script = Redis::make_kept_script(source);                                 \
+        return script;                                                                                       \
+    }
 SCRIPT(open, kOpen, safe)
-SCRIPT(commit, kCommit, safe)
-SCRIPT(commit_memory, kCommitMemory, safe)
+KEPT_SCRIPT(commit, kCommit)
+KEPT_SCRIPT(commit_memory, kCommitMemory)
+KEPT_SCRIPT(confirm, kConfirm)
 SCRIPT(release, kRelease, safe)
 SCRIPT(renew, kRenew, safe)
 SCRIPT(history, kHistory, safe)
 SCRIPT(import_chat, kImportChat, never)
+#undef KEPT_SCRIPT
 #undef SCRIPT
 
 } // namespace npcchat::scripts

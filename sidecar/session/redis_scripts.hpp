@@ -18,6 +18,9 @@ const Redis::Script& commit_memory();
 // ARGV: token. Gives 1 where the lease was ours.
 const Redis::Script& release();
 
+// ARGV: token, deadline. Gives "late", "lost" or "ok".
+const Redis::Script& confirm();
+
 // ARGV: token, lease in ms, deadline. Gives 1 where the lease was ours.
 const Redis::Script& renew();
 

@@ -23,9 +23,11 @@ std::vector<std::string> keys_of(const ChatKey& chat) {
     return {stem + "lease", stem + "meta", stem + "log", stem + "pad"};
 }
 
+// "u" or "a", the time, "#" and the tag where there is one, ":", the text.
 std::string encode(const Message& message) {
     std::string text = message.speaker == Speaker::user ? "u" : "a";
     text += std::to_string(message.at);
+    if (!message.repeat_tag.empty()) text.append("#").append(message.repeat_tag);
     text += ':';
     text += message.text;
     return text;
@@ -36,7 +38,9 @@ Message decode(std::string_view stored) {
     const auto colon = stored.find(':');
     if (colon == stored.npos || colon == 0) return message;
     message.speaker = stored.front() == 'u' ? Speaker::user : Speaker::assistant;
-    std::from_chars(stored.data() + 1, stored.data() + colon, message.at);
+    const char* const end = stored.data() + colon;
+    const char* const tag = std::from_chars(stored.data() + 1, end, message.at).ptr;
+    if (tag != end && *tag == '#') message.repeat_tag.assign(tag + 1, end);
     message.text = stored.substr(colon + 1);
     return message;
 }
@@ -108,6 +112,12 @@ std::unexpected<Error> RedisSessionStore::came_late() {
 
 Task<void> RedisSessionStore::release(const Lease& lease) {
     co_await redis_.run(scripts::release(), keys_of(lease.chat), {lease.token});
+}
+
+Task<Result<void>> RedisSessionStore::confirm(const Lease& lease) {
+    const auto reply =
+        co_await redis_.run(scripts::confirm(), keys_of(lease.chat), {lease.token, redis_.deadline()});
+    co_return written(reply);
 }
 
 Task<void> RedisSessionStore::renew(const Lease& lease) {

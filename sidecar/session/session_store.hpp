@@ -34,6 +34,7 @@ struct Message {
     std::string text;
     std::string scratchpad; // only in histories
     Millis at = 0;
+    std::string repeat_tag = {}; // of a question: see TurnRequest; not in histories
 };
 
 struct OpenChat {
@@ -77,6 +78,9 @@ class SessionStore {
                                              std::int64_t message_count) = 0;
 
     virtual Task<void> release(const Lease& lease) = 0;
+    // Gives the lease back once what the chat has is kept as well as by a commit: 503 where that is not so,
+    // and where the lease was lost.
+    virtual Task<Result<void>> confirm(const Lease& lease) = 0;
     virtual Task<void> renew(const Lease& lease) = 0;
 
     // Nothing, where nothing was ever said or remembered.

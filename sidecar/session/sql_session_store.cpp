@@ -19,7 +19,7 @@ constexpr std::string_view kRenewLease = R"(
 UPDATE chat_leases SET until = now_ms() + $4
 WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= now_ms() RETURNING token)";
 constexpr std::string_view kDropLease =
-    "DELETE FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3";
+    "DELETE FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3 RETURNING token";
 #define LEASE_IS_OURS                                                                                        \
     " EXISTS (SELECT 1 FROM chat_leases WHERE user_id = $1 AND chat_id = $2 AND token = $3 AND until >= "    \
     "now_ms()) "
@@ -28,9 +28,9 @@ constexpr std::string_view kSelectChat =
     "SELECT npc_id, memory, remembered, messages FROM chats WHERE user_id = $1 AND chat_id = $2";
 // The newest message always comes, then as many as fit; the prompt counts more exactly.
 constexpr std::string_view kSelectRecent = R"(
-SELECT role, text, at FROM (
-    SELECT seq, role, text, at, sum(octet_length(text)) OVER (ORDER BY seq DESC) - octet_length(text) AS newer FROM (
-        SELECT m.seq, m.role, m.text, m.at FROM messages m
+SELECT role, text, at, '' AS scratchpad, repeat_tag FROM (
+    SELECT seq, role, text, at, repeat_tag, sum(octet_length(text)) OVER (ORDER BY seq DESC) - octet_length(text) AS newer FROM (
+        SELECT m.seq, m.role, m.text, m.at, m.repeat_tag FROM messages m
         JOIN chats c ON c.user_id = m.user_id AND c.chat_id = m.chat_id
         WHERE m.user_id = $1 AND m.chat_id = $2 AND m.seq > c.remembered
         ORDER BY m.seq DESC LIMIT $4) AS newest) AS summed
@@ -45,8 +45,8 @@ constexpr std::string_view kCountTurn =
     "used = excluded.used RETURNING messages";
 // $8 counts back from the newest message.
 constexpr std::string_view kInsertMessage =
-    "INSERT INTO messages (user_id, chat_id, seq, role, text, scratchpad, at) "
-    "SELECT c.user_id, c.chat_id, c.messages - $8, $4, $5, $6, $7 FROM chats c "
+    "INSERT INTO messages (user_id, chat_id, seq, role, text, scratchpad, at, repeat_tag) "
+    "SELECT c.user_id, c.chat_id, c.messages - $8, $4, $5, $6, $7, $9 FROM chats c "
     "WHERE c.user_id = $1 AND c.chat_id = $2 AND" LEASE_IS_OURS;
 constexpr std::string_view kSetMemory =
     "UPDATE chats SET memory = $4, remembered = $5, used = now_ms() WHERE user_id = $1 AND chat_id = $2 "
@@ -80,7 +80,8 @@ Message message_of(const Row& row) {
     message.speaker = row[0] == "user" ? Speaker::user : Speaker::assistant;
     message.text = row[1].value_or("");
     message.at = to_integer(row[2]);
-    if (row.size() > 3) message.scratchpad = row[3].value_or("");
+    message.scratchpad = row[3].value_or("");
+    if (row.size() > 4) message.repeat_tag = row[4].value_or("");
     return message;
 }
 
@@ -99,8 +100,9 @@ db::Statement with_lease(std::string_view sql, const Lease& lease, std::vector<d
 }
 
 db::Statement insert_of(const Lease& lease, const Message& message, std::int64_t back) {
-    return with_lease(kInsertMessage, lease,
-                      {role_name(message.speaker), message.text, message.scratchpad, message.at, back});
+    return with_lease(
+        kInsertMessage, lease,
+        {role_name(message.speaker), message.text, message.scratchpad, message.at, back, message.repeat_tag});
 }
 
 } // namespace
@@ -162,6 +164,14 @@ Task<void> SqlSessionStore::release(const Lease& lease) {
     std::vector<db::Statement> batch;
     batch.push_back(with_lease(kDropLease, lease, {}));
     co_await database_.run(std::move(batch));
+}
+
+Task<Result<void>> SqlSessionStore::confirm(const Lease& lease) {
+    auto dropped =
+        co_await db::run_one(database_, kDropLease, {lease.chat.user_id, lease.chat.chat_id, lease.token});
+    if (!dropped) co_return std::unexpected(std::move(dropped.error()));
+    if (dropped->empty()) co_return lease_was_lost();
+    co_return Result<void>();
 }
 
 Task<void> SqlSessionStore::renew(const Lease& lease) {

@@ -5,6 +5,7 @@
 --   new      a chat of its own for every request
 --   rolling  `chats` chats in turn, `turns` times, then as many new ones: a chat comes up again only after all the
 --            others, so that no two of its messages are in flight at once
+-- and pause: milliseconds that each connection waits between an answer and its next request.
 -- In the body, CHAT_ID_IS_PUT_HERE_24CH stands for the chat id, which has 24 characters.
 
 local threads = 0
@@ -36,6 +37,12 @@ function init(arguments)
    prefix = ("%s%02d"):format(options.prefix, number)
    id_format = prefix .. ("%0" .. (24 - #prefix) .. "d")
    sent = 0
+   local pause = tonumber(options.pause or "0")
+   if pause > 0 then
+      function delay()
+         return pause
+      end
+   end
 
    wrk.headers["Content-Type"] = "application/json"
    if options.key ~= "" then

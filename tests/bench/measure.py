@@ -21,19 +21,20 @@ _runs = itertools.count(1)
 
 @dataclasses.dataclass
 class Load:
-    """What a client of one address sends. `body` is a file; see load.lua for `mode`."""
+    """What a client of one address sends. `body` is a file; see load.lua for `mode` and `pause`."""
 
     url: str
     body: pathlib.Path | None = None
     key: str = ""
     mode: str = "fixed"
+    pause: int = 0
 
     def run(self, connections, seconds, cpu_of=None):
         """One measurement with wrk: the numbers of load.lua, requests/s, and CPU µs a request by group of processes."""
         command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "30s"]
         if self.body is not None:
             command += ["-s", str(LOAD_SCRIPT), self.url, "--", str(self.body), f"key={self.key}",
-                        f"mode={self.mode}", f"prefix=b{os.getpid() % 10**7:x}-{next(_runs):x}-"]
+                        f"mode={self.mode}", f"pause={self.pause}", f"prefix=b{os.getpid() % 10**7:x}-{next(_runs):x}-"]
         else:
             command += [*(["-H", f"Authorization: {self.key}"] if self.key else []), "--latency", self.url]
         groups = cpu_of() if cpu_of else {}

@@ -1,6 +1,10 @@
 """Idempotency-Key: a request that is sent twice is carried out once."""
 
+import sqlite3
+
+import psycopg2
 import pytest
+import redis
 from harness.streams import streaming
 from harness.talk import fresh_chat_id, history, in_background, make_npc, say
 from harness.waiting import wait_until
@@ -106,6 +110,54 @@ def test_who_leaves_a_stream_in_the_middle_finds_all_of_it(product, user):
     events = wait_until(repeat, 10, "the answer")
     assert events[0].json["delta"] == "one two three four five six seven eight"
     assert turns(user.client, chat_id) == ["hello", "one two three four five six seven eight"]
+
+
+@pytest.fixture
+def forget():
+    """Has the store forget every answer that it keeps for repeats, as where a sidecar died before it kept it."""
+    def forget(product):
+        if "REDIS_URL" in product.env:
+            with redis.Redis.from_url(product.env["REDIS_URL"]) as client:
+                assert client.delete(*client.keys("npcchat:*:once:*"))
+        elif "DATABASE_URL" in product.env:
+            database = psycopg2.connect(product.env["DATABASE_URL"])
+            with database, database.cursor() as cursor:
+                cursor.execute("DELETE FROM npcchat.idempotency")
+                assert cursor.rowcount
+            database.close()
+        else:
+            with sqlite3.connect(product.state / "npcchat.db", timeout=10) as database:
+                assert database.execute("DELETE FROM idempotency").rowcount
+    return forget
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("chat", ["named", "new"])
+def test_a_stored_turn_whose_answer_was_lost(any_product, forget, chat, streamed):
+    """It is stored, and its repeat is given what is stored."""
+    client = any_product.sign_up().client
+    body = {"message": "hello", **({"chat_id": fresh_chat_id()} if chat == "named" else {}),
+            **({"stream": True} if streamed else {})}
+
+    def ask():
+        if not streamed:
+            return client.post("/chat/", json_body=body, headers={"Idempotency-Key": "lost"}).expect(200).json
+        with streaming(client, "/chat/", body, headers={"Idempotency-Key": "lost"}) as stream:
+            events = stream.events()
+        assert "".join(event.json["delta"] for event in events[:-1]) == events[-1].json["response"]
+        return events[-1].json
+
+    first = ask()
+    say(client, None, "and another", chat_id=first["chat_id"])
+    forget(any_product)
+    repeat = ask()
+    assert (repeat["response"], repeat["chat_id"]) == (first["response"], first["chat_id"])
+    assert len(any_product.stub.requests()) == 2 and len(turns(client, first["chat_id"])) == 4
+    # Another body is another request.
+    forget(any_product)
+    body["message"] = "other"
+    ask()
+    assert len(any_product.stub.requests()) == 3
 
 
 def test_a_failure_is_not_kept(product, user):

@@ -71,6 +71,17 @@ TEST_P(SessionLeases, AreGivenBack) {
     EXPECT_EQ(open_status(chat()), 200);
 }
 
+TEST_P(SessionLeases, AreGivenBackWithAConfirmation) {
+    const Lease lease = open(chat()).lease;
+    EXPECT_TRUE(loop.run(node.sessions().confirm(lease)).has_value());
+    const Lease next = open(chat()).lease;
+    const auto lost = loop.run(node.sessions().confirm(lease));
+    ASSERT_FALSE(lost.has_value());
+    EXPECT_EQ(lost.error().status, 503);
+    EXPECT_EQ(open_status(chat()), 409); // the next one's is still held
+    EXPECT_TRUE(loop.run(node.sessions().confirm(next)).has_value());
+}
+
 TEST_P(SessionLeases, OnlyTheirHolderGivesThemBack) {
     const OpenChat opened = open(chat());
     loop.run(node.sessions().release(Lease{chat(), "another"}));

@@ -177,6 +177,21 @@ TEST_P(SessionTurns, ABudgetMayHoldManyShortOnes) {
     EXPECT_EQ(look(chat(), "npc", 32'768).messages.size(), 200U);
 }
 
+TEST_P(SessionTurns, KeepTheTagsOfRepeats) {
+    Turn tagged = turn("q #1:", "a");
+    tagged.question.repeat_tag = "0123456789abcdef0123456789abcdef";
+    EXPECT_EQ(commit(open(chat()).lease, std::move(tagged)), 200);
+    say(chat(), "#: q2", "#a2");
+    const OpenChat opened = look(chat());
+    ASSERT_EQ(opened.messages.size(), 4U);
+    EXPECT_EQ(opened.messages[0].repeat_tag, "0123456789abcdef0123456789abcdef");
+    for (std::size_t i = 1; i < 4; ++i)
+        EXPECT_EQ(opened.messages[i].repeat_tag, "") << i;
+    EXPECT_EQ(lines_of(opened.messages),
+              (Lines{"user 1000: q #1:", "npc 1001: a", "user 1000: #: q2", "npc 1001: #a2"}));
+    EXPECT_EQ(said(chat()), lines_of(opened.messages));
+}
+
 TEST_P(SessionTurns, AreAllOfAChatOrNone) {
     EXPECT_FALSE(history(chat("never")).has_value());
     EXPECT_TRUE(loop.run(node.sessions().ping()).has_value());

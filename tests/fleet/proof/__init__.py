@@ -1,0 +1,1 @@
+"""The proof that many edges and many sidecars behave as one; prove.py runs it."""

@@ -1,0 +1,81 @@
+"""What a run has shown: whether all is there, and what clients saw of each fault."""
+
+import collections
+
+from .checker import check_chat, check_limit
+from .fleet import LIMITED
+
+WIDTHS = (36, 8, 8, 10, 9, 11)
+HEAD = ("fault", "turns", "errors", "given up", "error s", "longest s")
+
+
+def table(record, outcomes):
+    """A line for each fault: acknowledged turns, failed requests, turns that their client gave up (it had no key to try
+    again with), from the first to the last error, the longest wait for an answer with all tries."""
+    lines = [row(*HEAD, "what they were")]
+    for outcome in outcomes:
+        seen = record.between(outcome.begun, outcome.ended)
+        errors = record.errors_between(outcome.begun, outcome.ended)
+        turns = {turn.text: turn for turn, _ in seen}.values()
+        done = [turn for turn in turns if turn.answer is not None]
+        lost = [turn for turn in turns if turn.answer is None and turn.errors()]
+        span = max(error.ended for error in errors) - min(error.begun for error in errors) if errors else 0.0
+        longest = max((turn.ended - turn.begun for turn in done if not turn.contended), default=0.0)
+        kinds = collections.Counter(str(error.outcome) for error in errors)
+        lines.append(row(outcome.fault.name, len(done), len(errors), len(lost), f"{span:.1f}", f"{longest:.1f}",
+                         ", ".join(f"{count}× {kind}" for kind, count in sorted(kinds.items()))))
+    return "\n".join(lines)
+
+
+def row(*cells):
+    name, *numbers = cells[:-1]
+    widths = zip(numbers, WIDTHS[1:])
+    return f"{name:<{WIDTHS[0]}}" + "".join(f"{cell:>{width}}" for cell, width in widths) + f"  {cells[-1]}".rstrip()
+
+
+def findings(fleet, record, outcomes):
+    """Sentences on what is wrong; none where the proof holds."""
+    found = list(record.wrong)
+    for outcome in outcomes:
+        errors = record.errors_between(outcome.begun, outcome.ended)
+        if outcome.fault.harmless and errors:
+            found.append(f"{outcome.fault.name}: {len(errors)} failed requests: "
+                         f"{sorted({str(error.outcome) for error in errors})}")
+    return found + _check_histories(fleet, record) + _check_npcs(fleet, record) + _check_limited(fleet, record)
+
+
+def _check_histories(fleet, record):
+    found = []
+    for (user, chat), turns in record.chats().items():
+        answer = fleet.balancer.client(fleet.key_of(user)).get(f"/chat/{chat}/history")
+        if answer.status == 404:
+            messages = []
+        else:
+            messages = [(turn["role"], turn["text"]) for turn in answer.expect(200).json["history"]]
+        found += check_chat(turns, messages)
+    return found
+
+
+def _check_npcs(fleet, record):
+    found = []
+    client = fleet.balancer.client(fleet.admin_key)
+    for npc_id, text in record.npcs.items():
+        answer = client.get(f"/npcs/{npc_id}")
+        if answer.status != 200 or answer.json["char_descr"] != text:
+            found.append(f"NPC {npc_id} was made and is lost: {answer}")
+    return found
+
+
+def _check_limited(fleet, record):
+    turns = [(turn.begun, turn.ended) for turn in record.turns
+             if turn.user == fleet.limited.name and turn.answer is not None]
+    lives = [tuple(life) for edge in fleet.edges for life in edge.lives]
+    return check_limit(turns, lives, LIMITED["requests_per_minute"], LIMITED["burst"])
+
+
+def summary(record):
+    turns = record.turns
+    done = [turn for turn in turns if turn.answer is not None]
+    again = [turn for turn in done if len(turn.attempts) > 1]
+    return (f"{len(done)} turns acknowledged in {len(record.chats())} chats, {len(again)} of them after more than one "
+            f"try; {len(record.npcs)} NPCs made")
