@@ -6,6 +6,7 @@
 #include "http/server.hpp"
 #include "routes/routes.hpp"
 #include "services.hpp"
+#include "session/redis_settings.hpp"
 #include "stores.hpp"
 
 #include <algorithm>
@@ -93,6 +94,8 @@ class Service {
         EmbeddingJob embedding(first().get_executor(), working.embedder, working.stores.embeddings(),
                                shared_.embedding);
         spawn(first().get_executor(), "embedding", [&embedding] { return embedding.run(); });
+        if (Redis* redis = working.stores.redis())
+            spawn(first().get_executor(), "redis settings", [redis] { return check_redis_settings(*redis); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });

@@ -54,6 +54,8 @@ class Stores {
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
 
+    Redis* redis() { return redis_.get(); } // null where there is none
+
     // Of what lies below them; of Redis null where there is none.
     const StoreMetrics& database_metrics() const;
     const StoreMetrics* redis_metrics() const { return redis_ ? &redis_->metrics() : nullptr; }
