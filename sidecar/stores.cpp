@@ -58,6 +58,10 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
 
 Stores::~Stores() = default;
 
+db::Database& Stores::database() const {
+    return *database_;
+}
+
 const StoreMetrics& Stores::database_metrics() const {
     return database_->metrics();
 }

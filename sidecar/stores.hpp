@@ -47,6 +47,7 @@ class Stores {
     Stores(Executor executor, StoreBackends& backends);
     ~Stores();
 
+    db::Database& database() const; // that the catalog is in
     Catalog& catalog() { return *catalog_; }
     DocumentStore& documents() { return *documents_; }
     EmbeddingStore& embeddings() { return *embeddings_; }
