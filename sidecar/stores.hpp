@@ -14,6 +14,8 @@
 #include <memory>
 
 namespace npcchat {
+
+class TieredSessionStore;
 namespace db {
 class MeasuredDatabase;
 class Sqlite;
@@ -55,7 +57,8 @@ class Stores {
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
 
-    Redis* redis() { return redis_.get(); } // null where there is none
+    Redis* redis() { return redis_.get(); }                   // null where there is none
+    TieredSessionStore* tiered_sessions() { return tiered_; } // null where nothing is archived
 
     // Of what lies below them; of Redis null where there is none.
     const StoreMetrics& database_metrics() const;
@@ -68,6 +71,7 @@ class Stores {
     std::unique_ptr<DocumentStore> documents_;
     std::unique_ptr<EmbeddingStore> embeddings_;
     std::unique_ptr<SessionStore> sessions_;
+    TieredSessionStore* tiered_ = nullptr; // the same
     std::unique_ptr<TokenBudget> tokens_;
     std::unique_ptr<IdempotencyStore> repeats_;
 };

@@ -190,7 +190,8 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         co_return co_await answer_without_chat(services, spending, **model, npc.get(), request,
                                                std::move(*found));
     co_await spending.begin(known_tokens(npc.get(), request.message), request.bound);
-    ChatKey key{request.user_id, request.chat_id.empty() ? new_chat_id() : std::move(request.chat_id)};
+    const bool is_new = request.chat_id.empty();
+    ChatKey key{request.user_id, is_new ? new_chat_id() : std::move(request.chat_id), is_new};
     auto chat = co_await services.sessions.open(std::move(key), request.npc_id,
                                                 services.config.history_tokens * kBytesPerToken);
     const auto granted = co_await spending.granted();

@@ -48,6 +48,8 @@ struct Config {
     std::optional<RedisAddress> redis;
     std::chrono::milliseconds store_timeout{2000};
     std::chrono::milliseconds chat_ttl{};
+    // Idle chats move from Redis to the database after this time; 0: they stay, and end there.
+    std::chrono::milliseconds archive_after{};
 
     HttpTimeouts model_timeouts; // for targets that name none
     ModelTablePtr models;        // at the start; see Services::models_table

@@ -8,7 +8,7 @@
 #include "io/worker.hpp"
 #include "session/idempotency.hpp"
 #include "session/local_token_budget.hpp"
-#include "session/session_store.hpp"
+#include "session/tiered_session_store.hpp"
 #include "tests/stores/loop.hpp"
 
 #include <filesystem>
@@ -20,7 +20,12 @@
 
 namespace npcchat::testing {
 
-enum class Kind { sqlite, postgresql, redis };
+enum class Kind {
+    sqlite,
+    postgresql,
+    redis,
+    tiered // Redis, and what is idle in SQLite
+};
 
 void PrintTo(Kind kind, std::ostream* out);
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info);
@@ -55,6 +60,7 @@ class Home {
 struct NodeOptions {
     Clock::duration limit = std::chrono::seconds(5);
     Millis idle_ttl = 30LL * 86'400'000;
+    Millis archive_after = 86'400'000;
 };
 
 // The stores as one process has them: connections of its own.
@@ -67,8 +73,10 @@ class Node {
     // In Redis; else of this process, so that two nodes know nothing of each other.
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
-    Catalog& catalog() { return *catalog_; } // not on Redis
+    Catalog& catalog() { return *catalog_; } // not on Redis alone
     db::Database& database() { return *database_; }
+    Redis& redis() { return *redis_; }                // of the last two kinds
+    TieredSessionStore& tiered() { return *tiered_; } // of the last kind
 
   private:
     Worker connector_{64};
@@ -76,6 +84,7 @@ class Node {
     std::unique_ptr<Redis> redis_;
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<SessionStore> sessions_;
+    TieredSessionStore* tiered_ = nullptr; // the same
     TokenAccounts token_accounts_;
     std::unique_ptr<TokenBudget> tokens_;
     std::unique_ptr<IdempotencyStore> repeats_;

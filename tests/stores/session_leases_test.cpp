@@ -26,7 +26,8 @@ class SessionLeases : public SessionTest {
     }
 };
 
-INSTANTIATE_TEST_SUITE_P(All, SessionLeases, ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis),
+INSTANTIATE_TEST_SUITE_P(All, SessionLeases,
+                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::tiered),
                          kind_name);
 
 TEST_P(SessionLeases, ANewChatIsEmpty) {
