@@ -281,7 +281,7 @@ def test_progress(fresh, exported):
     _, path, _ = exported
     product = fresh.product(stub=False)
     product.state.mkdir(parents=True)
-    plain = import_(product, path)
+    plain = import_(product, path.parent)  # the folder, and its file of the usual name
     assert "\r" not in plain and "bytes of" in plain
     primary, secondary = pty.openpty()
     try:
