@@ -41,7 +41,8 @@ environment (see README.md for all):
   STATE_DIR          where the embedded database, the socket and the made-up secrets live (var)
   ADMIN_KEY          the admin's key (made up, in STATE_DIR/admin.key)
   DATABASE_URL       postgresql://... or sqlite:PATH (sqlite:STATE_DIR/npcchat.db)
-  REDIS_URL          redis://[user:password@]host[:port][/db] (none: sessions live in the database)
+  REDIS_URL          redis://[user:password@]host[:port][/db], redis+cluster://…host:port,host:port or
+                     redis+sentinel://…host:port,host:port/NAME (none: sessions live in the database)
   SIDECAR_LISTEN     unix:PATH or host:port (unix:STATE_DIR/run/sidecar.sock)
   OPENAI_API_KEY, OPENAI_BASE_URL, NEBIUS_API_KEY, NEBIUS_BASE_URL, MODELS_FILE, MODEL_NAME
 

@@ -45,7 +45,7 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     documents_ = std::make_unique<DocumentStore>(*database_, *searched);
     embeddings_ = std::make_unique<EmbeddingStore>(*database_, *searched);
     if (config.redis) {
-        redis_ = std::make_unique<Redis>(executor, *config.redis, config.store_timeout);
+        redis_ = Redis::open(executor, *config.redis, config.store_timeout);
         const Millis idle_ttl = config.chat_ttl.count();
         if (const Millis after = config.archive_after.count(); after > 0) {
             auto tiered =

@@ -107,9 +107,9 @@ void read_stores(Config& config, const Environment& environment) {
     else
         throw Invalid{"DATABASE_URL must be postgresql://… or sqlite:PATH"};
     if (const auto redis = environment("REDIS_URL")) {
-        auto address = parse_redis_url(*redis);
-        if (!address) throw Invalid{"REDIS_URL: " + address.error()};
-        config.redis = std::move(*address);
+        auto parsed = parse_redis_url(*redis);
+        if (!parsed) throw Invalid{"REDIS_URL: " + parsed.error()};
+        config.redis = std::move(*parsed);
     }
     config.store_timeout = seconds_from(environment, "STORE_TIMEOUT", 2);
     config.chat_ttl = std::chrono::seconds(

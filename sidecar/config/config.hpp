@@ -2,7 +2,7 @@
 #pragma once
 
 #include "io/http_client.hpp"
-#include "io/redis.hpp"
+#include "io/redis_url.hpp"
 #include "io/traces.hpp"
 #include "model/model_table.hpp"
 
@@ -45,7 +45,7 @@ struct Config {
 
     std::string sqlite_path; // one of the two
     std::string postgres_url;
-    std::optional<RedisAddress> redis;
+    std::optional<RedisUrl> redis;
     std::chrono::milliseconds store_timeout{2000};
     std::chrono::milliseconds chat_ttl{};
     // Idle chats move from Redis to the database after this time; 0: they stay, and end there.

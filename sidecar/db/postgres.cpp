@@ -14,6 +14,7 @@ constexpr int kConnections = 4; // a loop: enough to overlap commits, few enough
 constexpr std::size_t kMaxWaiters = 1024;
 constexpr Clock::duration kFirstBackoff = 50ms;
 constexpr Clock::duration kMaxBackoff = 1s;
+constexpr Clock::duration kMaxConnect = 10s; // libpq's own time-out is for each host of the URL
 
 } // namespace
 
@@ -34,7 +35,7 @@ Postgres::~Postgres() = default;
 
 Task<void> Postgres::connect() {
     const std::weak_ptr<void> pool = alive_;
-    auto opened = co_await connector_.run(executor_, limit_ + 1s,
+    auto opened = co_await connector_.run(executor_, kMaxConnect,
                                           [url = url_] { return PostgresConnection::open(url); });
     if (pool.expired()) co_return;
     if (opened && *opened) {

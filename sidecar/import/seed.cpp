@@ -42,7 +42,7 @@ class SeedImport {
     SeedImport(Executor executor, const Config& config, Stores& stores)
         : executor_(executor), config_(config), stores_(stores) {}
 
-    Task<Outcome> run(std::string seed_database, std::optional<RedisAddress> seed_redis) {
+    Task<Outcome> run(std::string seed_database, std::optional<RedisUrl> seed_redis) {
         auto outcome = co_await import_catalog(std::move(seed_database));
         if (outcome && seed_redis) outcome = co_await import_chats(std::move(*seed_redis));
         progress_.end();
@@ -115,7 +115,7 @@ class SeedImport {
     Task<Outcome> connect(Redis& redis) {
         Timer timer(executor_);
         for (const auto give_up = Clock::now() + config_.store_timeout * 2; Clock::now() < give_up;) {
-            const auto pong = co_await redis.command({"PING"});
+            const auto pong = co_await redis.ping();
             if (pong) co_return Outcome();
             timer.expires_after(std::chrono::milliseconds(20));
             co_await timer.async_wait(use_task);
@@ -123,8 +123,8 @@ class SeedImport {
         co_return std::unexpected("the seed's Redis cannot be reached");
     }
 
-    Task<Outcome> import_chats(RedisAddress address) {
-        redis_ = std::make_unique<Redis>(executor_, std::move(address), config_.store_timeout);
+    Task<Outcome> import_chats(RedisUrl url) {
+        redis_ = Redis::open(executor_, std::move(url), config_.store_timeout);
         Redis& redis = *redis_;
         auto outcome = co_await connect(redis);
         if (outcome) outcome = co_await collect_names(redis, kHistoryPrefix);
@@ -144,13 +144,11 @@ class SeedImport {
         const std::string pattern = std::string(prefix) + "*";
         std::string cursor = "0";
         do {
-            const auto reply = co_await redis.command({"SCAN", cursor, "MATCH", pattern, "COUNT", "500"});
-            if (!reply || reply->size() != 2)
-                co_return std::unexpected("the seed's Redis did not answer SCAN");
-            cursor = (*reply)[0].text();
-            const RedisReply names = (*reply)[1];
-            for (std::size_t i = 0; i < names.size(); ++i) {
-                auto name = parse_seed_chat_name(names[i].text(), prefix);
+            auto page = co_await redis.scan(cursor, pattern, 500);
+            if (!page) co_return std::unexpected("the seed's Redis did not answer SCAN");
+            cursor = std::move(page->cursor);
+            for (const std::string& key : page->keys) {
+                auto name = parse_seed_chat_name(key, prefix);
                 if (name)
                     names_.emplace(std::move(name->key), std::move(name->chat_id));
                 else
@@ -213,7 +211,7 @@ class SeedImport {
 };
 
 Task<Outcome> import_from(Executor executor, const Config& config, Stores& stores, std::string database,
-                          std::optional<RedisAddress> redis) {
+                          std::optional<RedisUrl> redis) {
     SeedImport import(executor, config, stores);
     co_return co_await import.run(std::move(database), std::move(redis));
 }

@@ -1,105 +1,102 @@
-// Redis for one event loop: one pipelined connection, hiredis' protocol code on an Asio socket.
+// Redis for one event loop, as the stores use it: one server, a cluster, or a master that Sentinels know.
 #pragma once
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/store_metrics.hpp"
+#include "io/redis_link.hpp"
+#include "io/redis_reply.hpp"
+#include "io/redis_url.hpp"
 #include "io/task.hpp"
 
-#include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-struct redisReply;
-
 namespace npcchat {
 
-// A reply, or a part of one; the parts share their whole.
-class RedisReply {
-  public:
-    explicit RedisReply(redisReply* reply); // takes it over
-    bool is_nil() const;
-    bool is_error() const;
-    std::int64_t integer() const;                   // 0 where it is none
-    std::string_view text() const;                  // of strings, statuses and errors, else empty
-    std::size_t size() const;                       // of arrays, else 0
-    RedisReply operator[](std::size_t index) const; // index < size()
-
-  private:
-    RedisReply(std::shared_ptr<redisReply> whole, const redisReply* part);
-    std::shared_ptr<redisReply> whole_;
-    const redisReply* part_;
-};
-
-struct RedisAddress {
-    std::string host;
-    std::string port = "6379";
-    std::string user;
-    std::string password;
-    int database = 0;
-};
-
-// redis://[user:password@]host[:port][/db]; user and password percent-encoded. The error is for the operator.
-std::expected<RedisAddress, std::string> parse_redis_url(std::string_view url);
-
+// Everything answers 503 where Redis is down or does not answer in time: whether a command was carried out
+// is then unknown.
 class Redis {
   public:
-    // `limit` bounds every command. Connects by itself, and again 50 ms to 1 s after the connection is lost.
-    Redis(Executor executor, RedisAddress address, Clock::duration limit);
-    ~Redis();
+    // `limit` bounds every command, with what it takes to find the server for it. Connects by itself, and
+    // again after a connection is lost.
+    static std::unique_ptr<Redis> open(Executor executor, RedisUrl url, Clock::duration limit);
+    virtual ~Redis();
     Redis(const Redis&) = delete;
     Redis& operator=(const Redis&) = delete;
 
-    // 503 where Redis is down or does not answer in time: whether the command was carried out is then
-    // unknown. An error reply of Redis comes back as a reply.
+    // A command whose first argument is its key, if it has any: in a cluster it goes where the key is. It may
+    // be carried out twice. An error reply of Redis comes back as a reply.
     Task<Result<RedisReply>> command(std::vector<std::string_view> args);
 
     // A Lua script by its digest, sent whole where Redis does not have it yet.
     struct Script {
         std::string_view source;
         std::string sha1;
+        bool repeatable = false;
     };
-    static Script make_script(std::string_view source);
+    // Whether a script that is carried out twice with the same arguments does and says what it does once.
+    // Only then is it sent again where a connection was lost before its answer came.
+    enum class Repeat { never, safe };
+    static Script make_script(std::string_view source, Repeat repeat = Repeat::never);
+
+    // All keys have the same hash tag.
     Task<Result<RedisReply>> run(const Script& script, std::vector<std::string> keys,
                                  std::vector<std::string> args);
 
+    // Some of the keys that match, perhaps twice. A cursor of "0" begins, and is given back at the end. Keys
+    // that come meanwhile, or move from one of a cluster's nodes to another, may be missed.
+    struct ScanPage {
+        std::string cursor;
+        std::vector<std::string> keys;
+    };
+    virtual Task<Result<ScanPage>> scan(std::string cursor, std::string pattern, int count) = 0;
+
+    // Whether commands can be carried out.
+    virtual Task<Result<void>> ping() = 0;
+
     // The time of Redis' clock at which a command that is sent now may begin at the latest, in text form.
     // Scripts that write compare it with TIME: a frozen server runs what lies in its socket's buffer when it
-    // wakes.
-    std::string deadline() const;
+    // wakes. Nodes of a cluster must agree on the time.
+    virtual std::string deadline() const = 0;
 
     // To be called where Redis says that a deadline has passed that should not have: one of the clocks was
     // set.
-    void measure_clock();
+    virtual void measure_clock() = 0;
 
-    const StoreMetrics& metrics() const { return metrics_; }
+    const StoreMetrics& metrics() const { return *metrics_; }
 
-  private:
-    struct Connection;
-    struct Pending;
+  protected:
+    struct Request {
+        const std::vector<std::string_view>& parts;
+        std::string_view key; // empty: any server will do
+        bool repeatable = false;
+        const RedisHost* node = nullptr; // of a cluster: this one and no other
+    };
 
-    Task<void> keep_connected();
-    Task<bool> read_clock(const std::shared_ptr<Connection>& connection);
-    Task<bool> connect(const std::shared_ptr<Connection>& connection);
-    Task<bool> greet(const std::shared_ptr<Connection>& connection);
-    Task<void> read_replies(std::shared_ptr<Connection> connection);
-    Task<void> write_commands(std::shared_ptr<Connection> connection);
-    Task<Result<RedisReply>> exchange(std::shared_ptr<Connection> connection,
-                                      const std::vector<std::string_view>& args);
-    void close(std::shared_ptr<Connection> connection, std::string_view why);
-    void watch_oldest(const std::shared_ptr<Connection>& connection);
+    Redis(Executor executor, RedisUrl url, Clock::duration limit)
+        : executor_(executor), url_(std::move(url)), limit_(limit) {}
+
+    virtual Task<Result<RedisReply>> exchange(const Request& request) = 0;
+
+    // Closed at the end of this object, if not before.
+    std::shared_ptr<RedisLink> make_link(RedisHost host, Clock::duration limit);
+
+    std::string deadline_at(Millis clock_offset) const; // Redis' clock minus our steady one
+    static std::vector<std::string_view> scan_command(std::string_view cursor, std::string_view pattern,
+                                                      std::string_view count);
+    // The cursor is the server's own.
+    static Result<ScanPage> scan_page(const Result<RedisReply>& reply);
 
     Executor executor_;
-    RedisAddress address_;
+    RedisUrl url_;
     Clock::duration limit_;
-    StoreMetrics metrics_;
-    std::shared_ptr<Connection> connection_; // nothing while down
-    Millis clock_offset_ = 0;                // Redis' clock minus our steady one
-    Timer retry_timer_;
-    bool stopping_ = false;
+
+  private:
+    std::shared_ptr<StoreMetrics> metrics_ = std::make_shared<StoreMetrics>();
+    std::vector<std::weak_ptr<RedisLink>> links_;
 };
 
 } // namespace npcchat

@@ -43,15 +43,15 @@ return 'ok'
 
 } // namespace
 
-#define SCRIPT(name, source)                                                                                 \
+#define SCRIPT(name, source, repeat)                                                                         \
     const Redis::Script& name() {                                                                            \
-        static const Redis::Script script = Redis::make_script(source);                                      \
+        static const Redis::Script script = Redis::make_script(source, Redis::Repeat::repeat);               \
         return script;                                                                                       \
     }
-SCRIPT(claim_due, kClaimDue)
-SCRIPT(settle_claim, kSettleClaim)
-SCRIPT(chat_state, kChatState)
-SCRIPT(let_chat_end, kLetChatEnd)
+SCRIPT(claim_due, kClaimDue, never)
+SCRIPT(settle_claim, kSettleClaim, safe)
+SCRIPT(chat_state, kChatState, safe)
+SCRIPT(let_chat_end, kLetChatEnd, safe)
 #undef SCRIPT
 
 } // namespace npcchat::scripts

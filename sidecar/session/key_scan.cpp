@@ -3,17 +3,11 @@
 namespace npcchat {
 
 Task<Result<std::vector<std::string>>> KeyScan::next() {
-    const auto reply = co_await redis_.command({"SCAN", cursor_, "MATCH", pattern_, "COUNT", step_});
-    if (!reply) co_return std::unexpected(reply.error());
-    if (reply->size() != 2) co_return store_unavailable();
-    cursor_ = (*reply)[0].text();
+    auto page = co_await redis_.scan(cursor_, pattern_, step_);
+    if (!page) co_return std::unexpected(std::move(page.error()));
+    cursor_ = std::move(page->cursor);
     done_ = cursor_ == "0";
-    const RedisReply found = (*reply)[1];
-    std::vector<std::string> keys;
-    keys.reserve(found.size());
-    for (std::size_t i = 0; i < found.size(); ++i)
-        keys.emplace_back(found[i].text());
-    co_return keys;
+    co_return std::move(page->keys);
 }
 
 } // namespace npcchat

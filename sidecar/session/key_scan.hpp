@@ -1,4 +1,4 @@
-// Looks for keys in Redis, step by step: SCAN, which keeps nobody waiting.
+// Looks for keys in Redis, on every node of a cluster, step by step: SCAN, which keeps nobody waiting.
 #pragma once
 
 #include "io/redis.hpp"
@@ -9,7 +9,7 @@ class KeyScan {
   public:
     // `pattern` as SCAN has it; `step`: keys that are looked at in a step, about.
     KeyScan(Redis& redis, std::string pattern, int step)
-        : redis_(redis), pattern_(std::move(pattern)), step_(std::to_string(step)) {}
+        : redis_(redis), pattern_(std::move(pattern)), step_(step) {}
 
     bool done() const { return done_; }
 
@@ -20,7 +20,7 @@ class KeyScan {
   private:
     Redis& redis_;
     std::string pattern_;
-    std::string step_;
+    int step_;
     std::string cursor_ = "0";
     bool done_ = false;
 };

@@ -23,6 +23,7 @@ if not known[1] then
 end
 if known[1] ~= ARGV[2] then return {'other'} end
 if known[2] then return {'answered', known[2]} end
+if redis.call('HGET', KEYS[1], 'token') == ARGV[3] then return {'none'} end
 return {'running'}
 )";
 
@@ -50,7 +51,7 @@ return redis.call('DEL', KEYS[1])
 #undef LATE
 
 template <const std::string_view& source> const Redis::Script& script() {
-    static const Redis::Script made = Redis::make_script(source);
+    static const Redis::Script made = Redis::make_script(source, Redis::Repeat::safe);
     return made;
 }
 

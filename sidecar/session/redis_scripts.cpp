@@ -19,7 +19,9 @@ namespace {
 constexpr std::string_view kOpen = "local LATE = {'late'}\n" LATE("ARGV[3]") R"(
 local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory', 'remembered', 'count', 'expires')
 if meta[1] and ARGV[4] ~= '?' and meta[1] ~= ARGV[4] then return {'npc'} end
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'busy'} end
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return {'busy'}
+end
 local count = tonumber(meta[4] or '0')
 local oldest = tonumber(meta[3] or '0')
 local left = tonumber(ARGV[5])
@@ -43,8 +45,12 @@ for i = #newest_first, 1, -1 do reply[#reply + 1] = newest_first[i] end
 return reply
 )";
 
+// Sent a second time, it finds what it has stored.
 constexpr std::string_view kCommit = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    local newest = redis.call('LRANGE', KEYS[3], -2, -1)
+    return newest[1] == ARGV[6] and newest[2] == ARGV[7] and 'ok' or 'lost'
+end
 local count = redis.call('RPUSH', KEYS[3], ARGV[6], ARGV[7])
 redis.call('HSET', KEYS[2], 'npc', ARGV[5], 'count', count)
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[8]) end
@@ -53,7 +59,9 @@ if ARGV[4] == '0' and ARGV[8] == '' and count > 2 then return 'ok' end
 )" EXTEND("ARGV[3]") "return 'ok'";
 
 constexpr std::string_view kCommitMemory = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'lost' end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return redis.call('HGET', KEYS[2], 'memory') == ARGV[4] and 'ok' or 'lost'
+end
 local remembered = math.min(tonumber(ARGV[5]), redis.call('LLEN', KEYS[3]))
 redis.call('HSET', KEYS[2], 'memory', ARGV[4], 'remembered', remembered)
 redis.call('DEL', KEYS[1])
@@ -91,18 +99,18 @@ if ARGV[4] ~= '?' then redis.call('HSET', KEYS[2], 'npc', ARGV[4]) end
 
 } // namespace
 
-#define SCRIPT(name, source)                                                                                 \
+#define SCRIPT(name, source, repeat)                                                                         \
     const Redis::Script& name() {                                                                            \
-        static const Redis::Script script = Redis::make_script(source);                                      \
+        static const Redis::Script script = Redis::make_script(source, Redis::Repeat::repeat);               \
         return script;                                                                                       \
     }
-SCRIPT(open, kOpen)
-SCRIPT(commit, kCommit)
-SCRIPT(commit_memory, kCommitMemory)
-SCRIPT(release, kRelease)
-SCRIPT(renew, kRenew)
-SCRIPT(history, kHistory)
-SCRIPT(import_chat, kImportChat)
+SCRIPT(open, kOpen, safe)
+SCRIPT(commit, kCommit, safe)
+SCRIPT(commit_memory, kCommitMemory, safe)
+SCRIPT(release, kRelease, safe)
+SCRIPT(renew, kRenew, safe)
+SCRIPT(history, kHistory, safe)
+SCRIPT(import_chat, kImportChat, never)
 #undef SCRIPT
 
 } // namespace npcchat::scripts

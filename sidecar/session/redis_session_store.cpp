@@ -223,10 +223,7 @@ Task<void> RedisSessionStore::sweep() {
 }
 
 Task<Result<void>> RedisSessionStore::ping() {
-    auto reply = co_await redis_.command({"PING"});
-    if (!reply) co_return std::unexpected(std::move(reply.error()));
-    if (reply->is_error()) co_return store_unavailable();
-    co_return Result<void>();
+    return redis_.ping();
 }
 
 } // namespace npcchat

@@ -64,14 +64,14 @@ return redis.call('ZADD', KEYS[2], 'XX', 'CH', now + tonumber(ARGV[3]), ARGV[2])
 
 } // namespace
 
-#define SCRIPT(name, source)                                                                                 \
+#define SCRIPT(name, source, repeat)                                                                         \
     const Redis::Script& name() {                                                                            \
-        static const Redis::Script script = Redis::make_script(source);                                      \
+        static const Redis::Script script = Redis::make_script(source, Redis::Repeat::repeat);               \
         return script;                                                                                       \
     }
-SCRIPT(reserve, kReserve)
-SCRIPT(settle, kSettle)
-SCRIPT(renew_reservation, kRenew)
+SCRIPT(reserve, kReserve, never)
+SCRIPT(settle, kSettle, safe)
+SCRIPT(renew_reservation, kRenew, safe)
 #undef SCRIPT
 
 } // namespace npcchat::scripts

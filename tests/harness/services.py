@@ -77,7 +77,7 @@ class Postgres:
         self._data = self.folder / "data"
         self._databases = 0
         versions = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))
-        self._initdb = processes.find_program("initdb", *versions[-1:])
+        self._programs = versions[-1:]
         command = [processes.find_program("postgres", *versions[-1:]), "-D", self._data, "-p", self.port,
                    "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
                    "-c", "max_connections=300", "-c", "shared_buffers=32MB", "-c", "logging_collector=off"]
@@ -141,6 +141,15 @@ class Postgres:
                 cursor.execute(sql)
         connection.close()
 
+    def value(self, sql, database="postgres"):
+        """The first field of the first row."""
+        connection = self.connect(database)
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            value = cursor.fetchone()[0]
+        connection.close()
+        return value
+
     def dump(self, database, *options):
         """The database's contents as SQL text, the same for the same contents."""
         command = [processes.find_program("pg_dump"), *options, self.url(database)]
@@ -152,17 +161,20 @@ class Postgres:
         return [self.pid, *processes.descendants(self.pid)]
 
     def _initialise(self):
+        self._make_data("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
+                        "--no-sync")
+
+    def _make_data(self, program, *arguments):
         self.folder.mkdir(parents=True, exist_ok=True)
         prefix = []
         if os.geteuid() == 0:
             entry = pwd.getpwnam("postgres")
             os.chown(self.folder, entry.pw_uid, entry.pw_gid)
             prefix = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
-        command = [*prefix, self._initdb, "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                   "--locale=C.UTF-8", "--no-sync"]
+        command = [*prefix, processes.find_program(program, *self._programs), *map(str, arguments)]
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
         if done.returncode != 0:
-            raise RuntimeError(f"initdb failed: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
 
     def _answers(self):
         self._process.require_alive()
@@ -175,3 +187,27 @@ class Postgres:
             return False
         connection.close()
         return True
+
+
+class PostgresStandby(Postgres):
+    """Follows a running `primary` by streaming replication, until it is promoted."""
+
+    def __init__(self, folder, primary):
+        super().__init__(folder)
+        self._primary = primary
+
+    def start(self):
+        super().start()
+        wait_until(self.is_in_step, START_TIMEOUT, "the standby to follow")
+        return self
+
+    def is_in_step(self):
+        """True where it has replayed all that the primary has written."""
+        return self._primary.value("SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()")
+
+    def promote(self):
+        self.execute("postgres", "SELECT pg_promote()")
+
+    def _initialise(self):
+        self._make_data("pg_basebackup", "-h", "127.0.0.1", "-p", self._primary.port, "-U", "postgres",
+                        "-D", self._data, "-R", "--checkpoint=fast", "--no-sync")

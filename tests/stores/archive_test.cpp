@@ -157,7 +157,8 @@ class Copies : public SessionTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, Copies,
-                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::tiered),
+                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::redis_cluster,
+                                           Kind::tiered),
                          kind_name);
 
 TEST_P(Copies, GoOnWhereTheyWereInterrupted) {

@@ -24,6 +24,11 @@ void require(const std::expected<void, std::string>& done) {
     if (!done) throw std::runtime_error(done.error());
 }
 
+RedisUrl redis_url(Kind kind) {
+    const bool is_cluster = kind == Kind::redis_cluster;
+    return parse_redis_url(service(is_cluster ? "TEST_REDIS_CLUSTER_URL" : "TEST_REDIS_URL")).value();
+}
+
 fs::path new_folder() {
     std::string pattern = (fs::temp_directory_path() / "npcchat-stores-XXXXXX").string();
     if (!mkdtemp(pattern.data())) throw std::runtime_error("no folder for temporary files");
@@ -112,6 +117,9 @@ void PrintTo(Kind kind, std::ostream* out) {
     case Kind::tiered:
         *out << "Tiered";
         return;
+    case Kind::redis_cluster:
+        *out << "RedisCluster";
+        return;
     }
 }
 
@@ -172,9 +180,8 @@ Node::Node(Loop& loop, const Home& home, NodeOptions options) {
             std::make_unique<db::Postgres>(loop.executor(), home.postgres_url(), connector_, options.limit);
     }
     if (database_) catalog_ = std::make_unique<Catalog>(*database_);
-    if (home.kind() == Kind::redis || home.kind() == Kind::tiered) {
-        const auto address = parse_redis_url(service("TEST_REDIS_URL"));
-        redis_ = std::make_unique<Redis>(loop.executor(), address.value(), options.limit);
+    if (is_redis(home.kind()) || home.kind() == Kind::tiered) {
+        redis_ = Redis::open(loop.executor(), redis_url(home.kind()), options.limit);
         tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
         repeats_ = std::make_unique<RedisIdempotencyStore>(*redis_);
     } else {
@@ -182,7 +189,7 @@ Node::Node(Loop& loop, const Home& home, NodeOptions options) {
         tokens_ = std::make_unique<LocalTokenBudget>(token_accounts_, *catalog_);
         repeats_ = std::make_unique<SqlIdempotencyStore>(*database_);
     }
-    if (home.kind() == Kind::redis)
+    if (is_redis(home.kind()))
         sessions_ = std::make_unique<RedisSessionStore>(*redis_, options.idle_ttl);
     if (home.kind() == Kind::tiered) {
         auto tiered = std::make_unique<TieredSessionStore>(loop.executor(), *redis_, *database_,
@@ -200,7 +207,7 @@ Node::~Node() = default;
 UserId new_user(Loop& loop, Node& node, Kind kind) {
     static std::atomic<UserId> count = 0;
     const UserId number = ++count;
-    if (kind == Kind::redis) return number;
+    if (is_redis(kind)) return number;
     const std::string name = fmt::format("user{}", number);
     if (kind == Kind::tiered) {
         // The databases are new, Redis is not: an id of its own.

@@ -24,8 +24,13 @@ enum class Kind {
     sqlite,
     postgresql,
     redis,
+    redis_cluster,
     tiered // Redis, and what is idle in SQLite
 };
+
+inline bool is_redis(Kind kind) {
+    return kind == Kind::redis || kind == Kind::redis_cluster;
+}
 
 void PrintTo(Kind kind, std::ostream* out);
 std::string kind_name(const ::testing::TestParamInfo<Kind>& info);

@@ -11,7 +11,8 @@ class SessionMemory : public SessionTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, SessionMemory,
-                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::tiered),
+                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::redis_cluster,
+                                           Kind::tiered),
                          kind_name);
 
 TEST_P(SessionMemory, StandsForWhatWasSaidBefore) {

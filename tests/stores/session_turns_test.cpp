@@ -8,7 +8,8 @@ namespace {
 class SessionTurns : public SessionTest {};
 
 INSTANTIATE_TEST_SUITE_P(All, SessionTurns,
-                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::tiered),
+                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::redis_cluster,
+                                           Kind::tiered),
                          kind_name);
 
 TEST_P(SessionTurns, AreStored) {

@@ -1,0 +1,215 @@
+#include "io/redis_link.hpp"
+
+#include "base/log.hpp"
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/write.hpp>
+#include <charconv>
+#include <hiredis/hiredis.h>
+
+namespace npcchat {
+namespace {
+
+using boost::system::error_code;
+using Tcp = asio::ip::tcp;
+
+// The request form of the protocol: an array of bulk strings (https://redis.io/docs/reference/protocol-spec).
+void append_length(std::string& out, char kind, std::size_t length) {
+    std::array<char, 24> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), length).ptr;
+    out.push_back(kind);
+    out.append(digits.data(), end).append("\r\n");
+}
+
+} // namespace
+
+void RedisLink::ReaderFree::operator()(redisReader* reader) const {
+    redisReaderFree(reader);
+}
+
+RedisLink::RedisLink(Executor executor, RedisHost host, Clock::duration limit,
+                     std::shared_ptr<StoreMetrics> metrics)
+    : executor_(executor), host_(std::move(host)), limit_(limit), metrics_(std::move(metrics)),
+      socket_(executor), reader_(redisReaderCreate()), timer_(executor),
+      closed_(executor, Clock::time_point::max()) {}
+
+void RedisLink::close(std::string_view why) {
+    if (!open_) return;
+    open_ = false;
+    error_code ignored;
+    socket_.close(ignored);
+    timer_.cancel();
+    closed_.cancel();
+    if (!why.empty())
+        log(Level::error, "Redis connection lost",
+            {{"server", std::string_view(to_string(host_))}, {"error", why}});
+    for (Pending& pending : pending_)
+        wake(std::move(pending.resume));
+    pending_.clear();
+}
+
+// Never at once: what it wakes may be what has called us.
+void RedisLink::wake(Resume<Result<RedisReply>> resume) {
+    if (!resume) return;
+    asio::post(executor_, [resume = std::move(resume)]() mutable { resume(store_unavailable()); });
+}
+
+Task<void> RedisLink::wait_closed() {
+    const auto self = shared_from_this();
+    if (!open_) co_return;
+    error_code ignored;
+    co_await closed_.async_wait(asio::redirect_error(use_task, ignored));
+}
+
+Task<bool> RedisLink::connect() {
+    const auto self = shared_from_this();
+    timer_.expires_after(limit_);
+    timer_.async_wait([self](error_code error) {
+        if (!error) self->close("no connection within the deadline");
+    });
+    error_code error;
+    asio::ip::basic_resolver<Tcp, Executor> resolver(executor_);
+    auto endpoints =
+        co_await resolver.async_resolve(host_.name, host_.port, asio::redirect_error(use_task, error));
+    if (!error && open_) {
+        co_await asio::async_connect(socket_, endpoints, asio::redirect_error(use_task, error));
+    }
+    timer_.cancel();
+    if (error) close(error.message());
+    if (!open_) co_return false;
+    socket_.set_option(Tcp::no_delay(true), error);
+    spawn(executor_, "redis reader", [self] { return self->read_replies(); });
+    co_return true;
+}
+
+Task<bool> RedisLink::greet(const RedisUrl& url) {
+    const auto self = shared_from_this();
+    std::vector<std::vector<std::string_view>> commands;
+    const std::string database = std::to_string(url.database);
+    if (!url.user.empty())
+        commands.push_back({"AUTH", url.user, url.password});
+    else if (!url.password.empty())
+        commands.push_back({"AUTH", url.password});
+    if (url.database != 0) commands.push_back({"SELECT", database});
+    for (const auto& command : commands) {
+        const auto reply = co_await exchange(command);
+        if (!reply) co_return false;
+        if (reply->is_error()) {
+            close(reply->text());
+            co_return false;
+        }
+    }
+    co_return co_await read_clock();
+}
+
+Task<bool> RedisLink::read_clock() {
+    const auto self = shared_from_this();
+    const std::vector<std::string_view> command{"TIME"};
+    const auto time = co_await exchange(command);
+    if (!time) co_return false;
+    if (time->size() != 2) {
+        close(time->is_error() ? time->text() : "bad reply");
+        co_return false;
+    }
+    clock_offset_ = (*time)[0].integer() * 1000 + (*time)[1].integer() / 1000 - steady_ms();
+    co_return true;
+}
+
+Task<void> RedisLink::read_replies() {
+    const auto self = shared_from_this();
+    std::array<char, 16384> bytes;
+    while (open_) {
+        error_code error;
+        const std::size_t size =
+            co_await socket_.async_read_some(asio::buffer(bytes), asio::redirect_error(use_task, error));
+        if (error || redisReaderFeed(reader_.get(), bytes.data(), size) != REDIS_OK) {
+            close(error ? std::string_view(error.message()) : "bad reply");
+            co_return;
+        }
+        for (;;) {
+            void* reply = nullptr;
+            if (redisReaderGetReply(reader_.get(), &reply) != REDIS_OK) close("bad reply");
+            if (!reply) break;
+            RedisReply whole(static_cast<redisReply*>(reply));
+            if (pending_.empty()) break; // closed meanwhile
+            Pending pending = std::move(pending_.front());
+            pending_.pop_front();
+            if (pending.resume) pending.resume(std::move(whole));
+        }
+    }
+}
+
+Task<void> RedisLink::write_commands() {
+    const auto self = shared_from_this();
+    while (!out_.empty() && open_) {
+        const std::string bytes = std::exchange(out_, {});
+        error_code error;
+        co_await asio::async_write(socket_, asio::buffer(bytes), asio::redirect_error(use_task, error));
+        if (error) close(error.message());
+    }
+    writing_ = false;
+}
+
+void RedisLink::append(const std::vector<std::string_view>& parts) {
+    append_length(out_, '*', parts.size());
+    for (const std::string_view part : parts) {
+        append_length(out_, '$', part.size());
+        out_.append(part).append("\r\n");
+    }
+    if (writing_) return;
+    // Starts on the loop's next turn: commands of one turn leave in one write.
+    writing_ = true;
+    spawn(executor_, "redis writer", [self = shared_from_this()] { return self->write_commands(); });
+}
+
+void RedisLink::push(Resume<Result<RedisReply>> resume, Clock::time_point deadline) {
+    const auto closes = Clock::now() + limit_;
+    deadline = std::min(deadline, closes);
+    pending_.push_back({std::move(resume), deadline, closes});
+    if (deadline < watched_) watch(deadline);
+}
+
+void RedisLink::watch(Clock::time_point deadline) {
+    watched_ = deadline;
+    timer_.expires_at(deadline);
+    timer_.async_wait([self = shared_from_this()](error_code error) {
+        if (!error && self->open_) self->expire();
+    });
+}
+
+void RedisLink::expire() {
+    const auto now = Clock::now();
+    watched_ = Clock::time_point::max();
+    Clock::time_point next = Clock::time_point::max();
+    for (Pending& pending : pending_) {
+        // Replies come in order: behind a command without one, all others wait too.
+        if (pending.closes <= now) return close("no answer within the deadline");
+        if (pending.deadline <= now) {
+            wake(std::exchange(pending.resume, nullptr));
+            pending.deadline = pending.closes;
+        }
+        next = std::min(next, pending.deadline);
+    }
+    if (!pending_.empty()) watch(next);
+}
+
+Task<Result<RedisReply>> RedisLink::exchange(const std::vector<std::string_view>& parts,
+                                             Clock::time_point deadline) {
+    if (!open_) co_return store_unavailable();
+    const auto self = shared_from_this();
+    const StoreMetrics::Use use(*metrics_);
+    append(parts);
+    co_return co_await suspend<Result<RedisReply>>(
+        [this, deadline](Resume<Result<RedisReply>> resume) { push(std::move(resume), deadline); });
+}
+
+void RedisLink::send(const std::vector<std::string_view>& parts) {
+    if (!open_) return;
+    append(parts);
+    push(nullptr, Clock::time_point::max());
+}
+
+} // namespace npcchat

@@ -1,0 +1,85 @@
+// One connection to one Redis server, pipelined: hiredis' protocol code on an Asio socket.
+#pragma once
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "base/store_metrics.hpp"
+#include "io/redis_reply.hpp"
+#include "io/redis_url.hpp"
+#include "io/task.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct redisReader;
+
+namespace npcchat {
+
+// Made with make_shared; lives until it is closed, and until the last command on it has ended.
+class RedisLink : public std::enable_shared_from_this<RedisLink> {
+  public:
+    // Closed when a command has had no answer for `limit`.
+    RedisLink(Executor executor, RedisHost host, Clock::duration limit,
+              std::shared_ptr<StoreMetrics> metrics);
+
+    // Connects. False where that fails within `limit`; it is closed then, and the log says why.
+    Task<bool> connect();
+    // Authenticates, selects the database, reads the server's clock; else as connect().
+    Task<bool> greet(const RedisUrl& url);
+    Task<bool> read_clock();
+
+    // 503 where there was no answer for `limit`, or until a deadline before that, or the connection was lost.
+    // An error reply of Redis comes back as a reply.
+    Task<Result<RedisReply>> exchange(const std::vector<std::string_view>& parts,
+                                      Clock::time_point deadline = Clock::time_point::max());
+    // Goes out before the next exchange(), and nobody waits for the answer.
+    void send(const std::vector<std::string_view>& parts);
+
+    // `why` is for the log; empty: nothing to tell.
+    void close(std::string_view why);
+    Task<void> wait_closed();
+
+    bool is_open() const { return open_; }
+    bool is_idle() const { return pending_.empty(); }
+    const RedisHost& host() const { return host_; }
+    Millis clock_offset() const { return clock_offset_; } // the server's clock minus our steady one
+
+  private:
+    struct ReaderFree {
+        void operator()(redisReader* reader) const;
+    };
+    struct Pending {
+        Resume<Result<RedisReply>> resume; // empty: nobody waits any more
+        Clock::time_point deadline;
+        Clock::time_point closes; // when the server counts as dead
+    };
+
+    void append(const std::vector<std::string_view>& parts);
+    void push(Resume<Result<RedisReply>> resume, Clock::time_point deadline);
+    void watch(Clock::time_point deadline);
+    void expire();
+    void wake(Resume<Result<RedisReply>> resume);
+    Task<void> read_replies();
+    Task<void> write_commands();
+
+    Executor executor_;
+    const RedisHost host_;
+    const Clock::duration limit_;
+    const std::shared_ptr<StoreMetrics> metrics_;
+    asio::basic_stream_socket<asio::ip::tcp, Executor> socket_;
+    std::unique_ptr<redisReader, ReaderFree> reader_;
+    std::string out_;
+    bool writing_ = false;
+    bool open_ = true; // or about to be
+    std::deque<Pending> pending_;
+    Timer timer_;
+    Clock::time_point watched_ = Clock::time_point::max(); // when the timer fires
+    Timer closed_;
+    Millis clock_offset_ = 0;
+};
+
+} // namespace npcchat

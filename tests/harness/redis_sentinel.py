@@ -1,0 +1,132 @@
+"""A Redis with replicas, watched by Sentinels: real servers on free ports, stopped by process id."""
+
+import pathlib
+import signal
+
+import redis
+
+from . import processes
+from .ports import free_port
+from .processes import Process
+from .waiting import quietly, wait_until
+
+START_TIMEOUT = 60
+MASTER_NAME = "npcchat"
+
+
+class _Server:
+    def __init__(self, name, folder, *arguments):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        command = [processes.find_program("redis-server"), *arguments, "--port", self.port, "--bind", "127.0.0.1",
+                   "--dir", folder, "--daemonize", "no"]
+        self._process = Process(f"{name} {self.port}", command, folder / f"{name}.log")
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def start(self):
+        self._process.start()
+        wait_until(self._answers, START_TIMEOUT, self._process.name)
+        return self
+
+    def stop(self):
+        self._process.stop()
+
+    def kill(self):
+        self._process.kill()
+
+    def freeze(self):
+        self._process.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self._process.signal(signal.SIGCONT)
+
+    def alive(self):
+        return self._process.alive()
+
+    def execute(self, *command):
+        with redis.Redis(port=self.port, socket_timeout=5) as client:
+            return client.execute_command(*command)
+
+    def _answers(self):
+        self._process.require_alive()
+        return quietly(lambda: self.execute("PING"), redis.RedisError)
+
+
+class WatchedRedis:
+    """One master, `replicas` replicas, `sentinels` Sentinels that agree by majority."""
+
+    def __init__(self, folder, *, replicas=1, sentinels=3):
+        folder = pathlib.Path(folder)
+        durable = ("--save", "", "--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0")
+        master = _Server("redis-server", folder / "server-0", *durable)
+        followers = [_Server("redis-server", folder / f"server-{number + 1}", *durable,
+                             "--replicaof", "127.0.0.1", master.port) for number in range(replicas)]
+        self.servers = [master, *followers]
+        self.sentinels = [self._sentinel(folder / f"sentinel-{number}", master.port, sentinels // 2 + 1)
+                          for number in range(sentinels)]
+
+    @staticmethod
+    def _sentinel(folder, master_port, quorum):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "sentinel.conf"  # which it writes to
+        file.write_text(f"sentinel monitor {MASTER_NAME} 127.0.0.1 {master_port} {quorum}\n"
+                        f"sentinel down-after-milliseconds {MASTER_NAME} 500\n"
+                        f"sentinel failover-timeout {MASTER_NAME} 2000\n")
+        return _Server("redis-sentinel", folder, file, "--sentinel")
+
+    def url(self):
+        return "redis+sentinel://" + ",".join(each.address for each in self.sentinels) + f"/{MASTER_NAME}"
+
+    def start(self):
+        try:
+            for server in self.servers + self.sentinels:
+                server.start()
+            for sentinel in self.sentinels:
+                # Its usual periods make it take half a minute to see that an old master is back; and a busy machine
+                # must not make it doubt its clock.
+                sentinel.execute("SENTINEL DEBUG", "INFO-PERIOD", 500, "PUBLISH-PERIOD", 250, "TILT-TRIGGER", 60000)
+            wait_until(self.is_watched, START_TIMEOUT, "Sentinels to know each other and the replicas")
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self):
+        for server in self.sentinels + self.servers:
+            server.stop()
+
+    def master(self):
+        """The server that a living Sentinel names."""
+        sentinel = next(each for each in self.sentinels if each.alive())
+        port = int(sentinel.execute("SENTINEL GET-MASTER-ADDR-BY-NAME", MASTER_NAME)[1])
+        return next(server for server in self.servers if server.port == port)
+
+    def is_watched(self):
+        """True where every living Sentinel knows all others, and all servers but the master as replicas that follow."""
+        def knows_all(sentinel):
+            # Each a list of names and values in turn.
+            replicas = [dict(zip(each[::2], each[1::2]))
+                        for each in sentinel.execute("SENTINEL REPLICAS", MASTER_NAME)]
+            others = sentinel.execute("SENTINEL SENTINELS", MASTER_NAME)
+            good = [each for each in replicas
+                    if b"down" not in each[b"flags"] and each[b"master-link-status"] == b"ok"]
+            return len(good) == len(self.servers) - 1 and len(others) == len(self.sentinels) - 1
+        return quietly(lambda: all(knows_all(each) for each in self.sentinels if each.alive()),
+                       redis.RedisError, KeyError)
+
+    def wait_failed_over(self, old, timeout=START_TIMEOUT):
+        """Waits until another than `old` is the master that all Sentinels name."""
+        def taken_over():
+            return self.master() is not old and self.master().execute("ROLE")[0] == b"master"
+        wait_until(lambda: quietly(taken_over, redis.RedisError), timeout, f"a failover of {old.address}")
+
+    def fail_over(self):
+        """Has a replica take over from the living master, as an operator does."""
+        old = self.master()
+        # It would go on to take what the replica does not get any more.
+        old.execute("CLIENT PAUSE", 5000, "WRITE")
+        self.sentinels[0].execute("SENTINEL FAILOVER", MASTER_NAME)
+        self.wait_failed_over(old)
