@@ -220,7 +220,7 @@ Task<Outcome> import_from(Executor executor, const Config& config, Stores& store
 
 Outcome import_seed(const Config& config, const Environment& environment,
                     const std::optional<std::string>& redis_url) {
-    std::optional<RedisAddress> redis = config.redis;
+    std::optional<RedisUrl> redis = config.redis;
     if (redis_url) {
         auto address = parse_redis_url(*redis_url);
         if (!address) return std::unexpected("--redis: " + address.error());
