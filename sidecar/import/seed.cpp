@@ -4,6 +4,7 @@
 #include "base/ids.hpp"
 #include "db/postgres_connection.hpp"
 #include "import/seed_text.hpp"
+#include "session/key_scan.hpp"
 #include "stores.hpp"
 #include "transfer/progress.hpp"
 
@@ -141,20 +142,18 @@ class SeedImport {
     }
 
     Task<Outcome> collect_names(Redis& redis, std::string_view prefix) {
-        const std::string pattern = std::string(prefix) + "*";
-        std::string cursor = "0";
-        do {
-            auto page = co_await redis.scan(cursor, pattern, 500);
-            if (!page) co_return std::unexpected("the seed's Redis did not answer SCAN");
-            cursor = std::move(page->cursor);
-            for (const std::string& key : page->keys) {
+        KeyScan scan(redis, std::string(prefix) + "*", 500);
+        while (!scan.done()) {
+            const auto keys = co_await scan.next();
+            if (!keys) co_return std::unexpected("the seed's Redis did not answer SCAN");
+            for (const std::string& key : *keys) {
                 auto name = parse_seed_chat_name(key, prefix);
                 if (name)
                     names_.emplace(std::move(name->key), std::move(name->chat_id));
                 else
                     ++counts_.without_user;
             }
-        } while (cursor != "0");
+        }
         co_return Outcome();
     }
 

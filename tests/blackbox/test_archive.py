@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from harness.launcher import REDIS
+from harness.redis_cluster import RedisCluster
 from harness.services import Postgres, Redis
 from harness.stack import Stack
 from harness.talk import all_at_once, end, full_history, history, make_npc, said, say, send
@@ -192,3 +193,25 @@ def test_killed_and_without_a_database(stand):
         assert len(turns) == 2 and turns[0] == ("user", "one")
     assert [text for role, text in said(history(user.client, chat)) if role == "user"] == [
         "while PostgreSQL is away", "it goes on"]
+
+
+def test_in_a_cluster(launcher, fresh):
+    """Queues and chats are on all masters, and so is what the slow scan finds."""
+    cluster = RedisCluster(launcher.new_folder("cluster")).start()
+    try:
+        product = fresh.product({"DATABASE_URL": launcher.postgres.url(launcher.postgres.new_database()),
+                                 "REDIS_URL": cluster.url(), "ARCHIVE_AFTER": AFTER}).start()
+        user = product.sign_up()
+        chats = [f"spread-{number}" for number in range(24)]
+        all_at_once(lambda chat_id: say(user.client, None, chat_id, chat_id), chats, 8)
+        queues = [f"npcchat:{{q:{number}}}:archive" for number in range(16)]
+        assert len({cluster.master_of(key).address for key in queues}) == len(cluster.masters())
+        for key in queues[::2]:
+            cluster.master_of(key).execute("DEL", key)  # their hints are lost
+        wait_until(lambda: not cluster.keys("npcchat:{c:*"), PATIENCE, "all chats to leave Redis")
+        assert all(said(history(user.client, chat_id))[0] == ("user", chat_id) for chat_id in chats)
+        say(user.client, None, "back", chats[0])
+        assert len(history(user.client, chats[0])) == 4
+        product.stop()
+    finally:
+        cluster.stop()
