@@ -136,9 +136,10 @@ std::optional<TurnAnswer> answered_before(const OpenChat& chat, const TurnReques
 }
 
 // A repeat that names no chat has to find the one that the first made.
-std::string chat_id_for(const TurnRequest& request) {
-    if (!request.chat_id.empty()) return request.chat_id;
-    return request.repeat_tag.empty() ? new_chat_id() : request.repeat_tag.substr(0, 22);
+ChatKey chat_key_for(const TurnRequest& request) {
+    if (!request.chat_id.empty()) return {request.user_id, request.chat_id};
+    if (!request.repeat_tag.empty()) return {request.user_id, request.repeat_tag.substr(0, 22)};
+    return {request.user_id, new_chat_id(), true};
 }
 
 // The caller's messages are all that the NPC knows of the conversation, as far as the model's context goes.
@@ -210,8 +211,8 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         co_return co_await answer_without_chat(services, spending, **model, npc.get(), request,
                                                std::move(*found));
     co_await spending.begin(known_tokens(npc.get(), request.message), request.bound);
-    ChatKey key{request.user_id, chat_id_for(request)};
     const std::size_t max_bytes = services.config.history_tokens * kBytesPerToken;
+    ChatKey key = chat_key_for(request);
     auto chat = co_await services.sessions.open(std::move(key), request.npc_id, max_bytes);
     const auto granted = co_await spending.granted();
     if (!chat) co_return std::unexpected(std::move(chat.error()));
@@ -227,7 +228,7 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
     }
     if (request.chat_id.empty() && chat->exists) { // made with this key more than a day ago
         co_await services.sessions.release(chat->lease);
-        ChatKey fresh{request.user_id, new_chat_id()};
+        ChatKey fresh{request.user_id, new_chat_id(), true};
         chat = co_await services.sessions.open(std::move(fresh), request.npc_id, max_bytes);
         if (!chat) co_return std::unexpected(std::move(chat.error()));
     }

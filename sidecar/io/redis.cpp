@@ -61,12 +61,18 @@ Redis::Script Redis::make_kept_script(std::string_view source) {
     return script;
 }
 
-// WAIT is about what this connection wrote last, and holds up what follows on it. That is one question and
-// answer between master and replica, which all that was written before it shares.
 Task<Result<RedisReply>> Redis::exchange_on(std::shared_ptr<RedisLink> link, const Request& request,
                                             Clock::time_point deadline) {
+    if (request.kept && replicas_ > 0) return exchange_kept(std::move(link), request, deadline);
+    return link->exchange(request.parts, deadline);
+}
+
+// WAIT is about what this connection wrote last, and holds up what follows on it. That is one question and
+// answer between master and replica, which all that was written before it shares.
+Task<Result<RedisReply>> Redis::exchange_kept(std::shared_ptr<RedisLink> link, const Request& request,
+                                              Clock::time_point deadline) {
     auto reply = co_await link->exchange(request.parts, deadline);
-    if (!request.kept || replicas_ == 0 || !reply || reply->is_error()) co_return reply;
+    if (!reply || reply->is_error()) co_return reply;
     const std::string count = std::to_string(replicas_);
     const std::string millis =
         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(limit_ / 2).count());

@@ -104,6 +104,9 @@ class Redis {
     Clock::duration limit_;
 
   private:
+    Task<Result<RedisReply>> exchange_kept(std::shared_ptr<RedisLink> link, const Request& request,
+                                           Clock::time_point deadline);
+
     int replicas_ = 0;
     std::shared_ptr<StoreMetrics> metrics_ = std::make_shared<StoreMetrics>();
     std::vector<std::weak_ptr<RedisLink>> links_;
