@@ -1,7 +1,9 @@
 #include "service.hpp"
 
 #include "base/log.hpp"
+#include "base/number.hpp"
 #include "db/migrations.hpp"
+#include "db/postgres_listener.hpp"
 #include "http/listener.hpp"
 #include "http/server.hpp"
 #include "routes/routes.hpp"
@@ -98,6 +100,8 @@ class Service {
         const auto archiver = begin_archiving();
         if (Redis* redis = working.stores.redis())
             spawn(first().get_executor(), "redis settings", [redis] { return check_redis_settings(*redis); });
+        const auto changes = backends_.changes(first().get_executor());
+        if (changes) spawn(first().get_executor(), "changes", [this, &changes] { return hear(*changes); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
@@ -223,6 +227,16 @@ class Service {
         loop.metrics.archive = &archiver->metrics();
         spawn(first().get_executor(), "archiver", [archiver = archiver.get()] { return archiver->run(); });
         return archiver;
+    }
+
+    // What other processes embedded is found here too.
+    Task<void> hear(db::PostgresListener& changes) {
+        VectorIndex& vectors = shared_.vectors;
+        co_await changes.run([&vectors] { vectors.all_changed(); },
+                             [&vectors](std::string_view scope_id) {
+                                 if (const auto id = parse_number<std::int64_t>(scope_id))
+                                     vectors.changed(*id);
+                             });
     }
 
     Task<void> flush_log_lines() {

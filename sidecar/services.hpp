@@ -26,7 +26,9 @@ namespace npcchat {
 
 // Shared by all loops, each part safe for that.
 struct Shared {
-    explicit Shared(const Config& config) : config(config), vectors(config.vector_memory) {}
+    explicit Shared(const Config& config)
+        : config(config),
+          vectors({.max_bytes = config.vector_memory, .is_told = !config.postgres_url.empty()}) {}
     const Config& config;
     Passwords passwords;
     NpcCache npcs{128UL * 1024 * 1024};

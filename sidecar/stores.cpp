@@ -3,6 +3,7 @@
 #include "db/measured_database.hpp"
 #include "db/migrations.hpp"
 #include "db/postgres.hpp"
+#include "db/postgres_listener.hpp"
 #include "db/sqlite.hpp"
 #include "session/redis_idempotency_store.hpp"
 #include "session/redis_token_budget.hpp"
@@ -25,6 +26,12 @@ std::expected<std::unique_ptr<StoreBackends>, std::string> StoreBackends::open(c
     return backends;
 }
 
+std::unique_ptr<db::PostgresListener> StoreBackends::changes(Executor executor) {
+    if (sqlite_) return nullptr;
+    return std::make_unique<db::PostgresListener>(executor, config_.postgres_url, connector_,
+                                                  EmbeddingStore::kChangesChannel);
+}
+
 void StoreBackends::stop() {
     connector_.stop();
     if (sqlite_) sqlite_->stop();
@@ -40,10 +47,14 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     }
     database_ = std::make_unique<db::MeasuredDatabase>(std::move(database));
     catalog_ = std::make_unique<Catalog>(*database_);
-    db::Database* searched = backends.sqlite_searched_.get();
-    if (!searched) searched = database_.get();
-    documents_ = std::make_unique<DocumentStore>(*database_, *searched);
-    embeddings_ = std::make_unique<EmbeddingStore>(*database_, *searched);
+    if (const auto& sqlite = backends.sqlite_) {
+        db::Sqlite& searched = *backends.sqlite_searched_;
+        documents_ = std::make_unique<DocumentStore>(sqlite->background(), searched);
+        embeddings_ = std::make_unique<EmbeddingStore>(sqlite->background(), searched.background(), searched);
+    } else {
+        documents_ = std::make_unique<DocumentStore>(*database_, *database_);
+        embeddings_ = std::make_unique<EmbeddingStore>(*database_, *database_, *database_);
+    }
     if (config.redis) {
         redis_ = Redis::open(executor, *config.redis, config.store_timeout, config.redis_replicas);
         const Millis idle_ttl = config.chat_ttl.count();

@@ -18,6 +18,7 @@ namespace npcchat {
 class TieredSessionStore;
 namespace db {
 class MeasuredDatabase;
+class PostgresListener;
 class Sqlite;
 } // namespace db
 
@@ -28,6 +29,9 @@ class StoreBackends {
     // The error is for the operator.
     static std::expected<std::unique_ptr<StoreBackends>, std::string> open(const Config& config);
     ~StoreBackends();
+
+    // Of what other processes embed; null where the catalog is on SQLite, which one process has alone.
+    std::unique_ptr<db::PostgresListener> changes(Executor executor);
 
     // Ends the threads. Before the loops are destroyed, and after they have stopped.
     void stop();

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <sys/stat.h>
 #include <unordered_map>
 
@@ -11,8 +12,9 @@ namespace npcchat::db {
 namespace {
 
 constexpr std::size_t kMaxQueued = 4096;
-constexpr int kBusyPoll = 10;     // milliseconds
-constexpr int kBusyMillis = 1500; // another process (a backup, an import) holds the write lock
+constexpr int kCheckpointPages = 1000; // of 4 KiB, in the write-ahead log
+constexpr int kBusyPoll = 10;          // milliseconds
+constexpr int kBusyMillis = 1500;      // another process (a backup, an import) holds the write lock
 
 struct StatementFinalize {
     void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
@@ -74,12 +76,17 @@ bool switch_to_wal(sqlite3* handle) {
 bool prepare_connection(sqlite3* handle) {
     sqlite3_busy_timeout(handle, kBusyMillis);
     return switch_to_wal(handle) &&
-           sqlite3_exec(handle, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON", nullptr, nullptr,
-                        nullptr) == SQLITE_OK &&
+           sqlite3_exec(handle, "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-32768",
+                        nullptr, nullptr, nullptr) == SQLITE_OK &&
            sqlite3_create_function_v2(handle, "now_ms", 0, SQLITE_UTF8, nullptr, sql_now_ms, nullptr, nullptr,
                                       nullptr) == SQLITE_OK &&
            sqlite3_create_function_v2(handle, "octet_length", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
                                       sql_octet_length, nullptr, nullptr, nullptr) == SQLITE_OK;
+}
+
+// As far as nobody who reads or writes is in the way.
+void checkpoint(sqlite3* handle) {
+    sqlite3_wal_checkpoint_v2(handle, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
 }
 
 } // namespace
@@ -165,19 +172,71 @@ struct Sqlite::Connection {
     std::unordered_map<const char*, StatementHandle> statements; // ended before the handle that made them
 };
 
+// Most of a checkpoint runs beside the writer. What was written meanwhile is copied by the writer itself, so
+// that the log begins anew: alone, neither a log that grows nor a long wait could be avoided.
+struct Sqlite::Checkpointer {
+    SqliteHandle handle; // null where it cannot be opened: the writer does all then
+    std::atomic<bool> busy = false;
+    Worker worker{1};
+};
+
 Sqlite::Sqlite(SqliteHandle handle, Clock::duration limit)
     : connection_(std::make_shared<Connection>()), limit_(limit), worker_(kMaxQueued) {
     connection_->handle = std::move(handle);
+    sqlite3_wal_hook(
+        connection_->handle.get(),
+        [](void* self, sqlite3*, const char*, int pages) {
+            static_cast<Sqlite*>(self)->committed(pages);
+            return SQLITE_OK;
+        },
+        this);
 }
 
-Sqlite::~Sqlite() = default;
+Sqlite::~Sqlite() {
+    stop();
+}
+
+void Sqlite::stop() {
+    worker_.stop();
+    if (checkpointer_) checkpointer_->worker.stop();
+}
+
+void Sqlite::committed(int log_pages) {
+    if (log_pages < kCheckpointPages) return;
+    if (!checkpointer_) {
+        checkpointer_ = std::make_unique<Checkpointer>();
+        auto opened = open_sqlite(sqlite3_db_filename(connection_->handle.get(), "main"));
+        if (opened) checkpointer_->handle = std::move(*opened);
+    }
+    if (checkpointer_->busy.exchange(true)) return;
+    const auto finish = [this] {
+        checkpoint(connection_->handle.get());
+        checkpointer_->busy = false;
+    };
+    const bool begun = checkpointer_->worker.post([this, finish] {
+        if (checkpointer_->handle) checkpoint(checkpointer_->handle.get());
+        if (!worker_.post(finish)) checkpointer_->busy = false;
+    });
+    if (!begun) checkpointer_->busy = false;
+}
 
 Task<Result<std::vector<Rows>>> Sqlite::run(std::vector<Statement> batch) {
+    return run_in(Lane::foreground, std::move(batch));
+}
+
+Task<Result<std::vector<Rows>>> Sqlite::Background::run(std::vector<Statement> batch) {
+    return owner_.run_in(Lane::background, std::move(batch));
+}
+
+Task<Result<std::vector<Rows>>> Sqlite::run_in(Lane lane, std::vector<Statement> batch) {
     const Executor executor = co_await asio::this_coro::executor;
-    auto done =
-        co_await worker_.run(executor, limit_,
-                             [connection = connection_, batch = std::move(batch),
-                              deadline = Clock::now() + limit_] { return connection->run(batch, deadline); });
+    const auto deadline = Clock::now() + limit_;
+    auto done = co_await worker_.run(
+        executor, limit_,
+        [connection = connection_, batch = std::move(batch), deadline] {
+            return connection->run(batch, deadline);
+        },
+        lane);
     if (!done) co_return std::unexpected(std::move(done.error()));
     if (!*done) {
         log(Level::error, "SQLite query failed", {{"error", std::string_view(done->error())}});

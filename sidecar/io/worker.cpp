@@ -1,6 +1,11 @@
 #include "io/worker.hpp"
 
 namespace npcchat {
+namespace {
+
+constexpr auto kBackgroundEvery = std::chrono::milliseconds(50);
+
+} // namespace
 
 Worker::Worker(std::size_t max_queued) : max_queued_(max_queued), thread_([this] { work_loop(); }) {}
 
@@ -14,14 +19,25 @@ void Worker::stop() {
     thread_.join();
 }
 
-bool Worker::enqueue(Work work) {
+bool Worker::post(Work work, Lane lane) {
     {
         const std::lock_guard lock(mutex_);
-        if (stopping_ || queue_.size() >= max_queued_) return false;
-        queue_.push_back(std::move(work));
+        auto& queue = lane == Lane::foreground ? foreground_ : background_;
+        if (stopping_ || queue.size() >= max_queued_) return false;
+        queue.push_back(std::move(work));
     }
     wake_.notify_one();
     return true;
+}
+
+// With the lock held, and something to do.
+Worker::Work Worker::next() {
+    const bool is_due = !background_.empty() && Clock::now() >= background_ran_ + kBackgroundEvery;
+    auto& queue = foreground_.empty() || is_due ? background_ : foreground_;
+    if (&queue == &background_) background_ran_ = Clock::now();
+    Work work = std::move(queue.front());
+    queue.pop_front();
+    return work;
 }
 
 void Worker::work_loop() {
@@ -29,10 +45,9 @@ void Worker::work_loop() {
         Work work;
         {
             std::unique_lock lock(mutex_);
-            wake_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-            if (queue_.empty()) return;
-            work = std::move(queue_.front());
-            queue_.pop_front();
+            wake_.wait(lock, [this] { return stopping_ || !foreground_.empty() || !background_.empty(); });
+            if (foreground_.empty() && background_.empty()) return;
+            work = next();
         }
         work();
     }

@@ -15,9 +15,13 @@
 
 namespace npcchat {
 
+// What somebody waits for, and what can wait: while there is work of the first kind, of the second only one
+// job in 50 ms is begun.
+enum class Lane { foreground, background };
+
 class Worker {
   public:
-    // Jobs beyond `max_queued` waiting ones are refused.
+    // Jobs beyond `max_queued` waiting ones are refused, in each lane.
     explicit Worker(std::size_t max_queued);
     ~Worker() { stop(); }
     Worker(const Worker&) = delete;
@@ -31,23 +35,29 @@ class Worker {
     // has passed: a job that has not begun by then never begins; one that has begun ends by itself, unheard.
     // `job` owns what it uses: it may outlive the caller.
     template <class Job>
-    auto run(Executor executor, Clock::duration limit, Job job) -> Task<Result<std::invoke_result_t<Job&>>>;
+    auto run(Executor executor, Clock::duration limit, Job job, Lane lane = Lane::foreground)
+        -> Task<Result<std::invoke_result_t<Job&>>>;
+
+    // The same for work that nobody waits for. False where it is refused.
+    using Work = std::move_only_function<void()>;
+    bool post(Work work, Lane lane = Lane::foreground);
 
   private:
-    using Work = std::move_only_function<void()>;
-    bool enqueue(Work work);
+    Work next();
     void work_loop();
 
     const std::size_t max_queued_;
     std::mutex mutex_;
     std::condition_variable wake_;
-    std::deque<Work> queue_;
+    std::deque<Work> foreground_;
+    std::deque<Work> background_;
+    Clock::time_point background_ran_{};
     bool stopping_ = false;
     std::thread thread_;
 };
 
 template <class Job>
-auto Worker::run(Executor executor, Clock::duration limit, Job job)
+auto Worker::run(Executor executor, Clock::duration limit, Job job, Lane lane)
     -> Task<Result<std::invoke_result_t<Job&>>> {
     using Value = std::invoke_result_t<Job&>;
     // Shared by the loop and the thread: only the loop touches `resume` and `timer`.
@@ -64,13 +74,14 @@ auto Worker::run(Executor executor, Clock::duration limit, Job job)
         std::atomic<bool> expired = false;
     };
     auto pending = std::make_shared<Pending>(executor, std::move(job));
-    const auto start = [this, executor, limit, pending](Resume<Result<Value>> resume) {
+    const auto start = [this, executor, limit, lane, pending](Resume<Result<Value>> resume) {
         pending->resume = std::move(resume);
-        const bool queued = enqueue([executor, pending] {
+        auto work = [executor, pending] {
             if (pending->expired) return;
             auto value = std::make_shared<Value>(pending->job());
             asio::post(executor, [pending, value] { pending->finish(std::move(*value)); });
-        });
+        };
+        const bool queued = post(std::move(work), lane);
         if (!queued) {
             asio::post(executor,
                        [pending] { pending->finish(fail(503, "The service is busy, try again", 1)); });

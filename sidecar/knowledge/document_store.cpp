@@ -17,8 +17,10 @@ using db::Rows;
 using db::to_integer;
 
 // Of chunks that are written in one transaction: others wait for it.
-constexpr std::size_t kStepBytes = 8 * 1024;
-constexpr auto kMaxRest = std::chrono::milliseconds(50); // between two steps
+constexpr std::size_t kStepBytes = 4 * 1024;
+// After each, chats have the database and the processor to themselves for so many times as long as it took.
+constexpr int kRest = 2;
+constexpr auto kMaxRest = std::chrono::milliseconds(100);
 constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
 
 constexpr std::string_view kMakeScope =
@@ -78,11 +80,19 @@ constexpr std::string_view kCountRemoved =
 constexpr std::string_view kSelectScopeId = "SELECT id FROM scopes WHERE name = $1 AND documents > 0";
 
 #define PASSAGE_COLUMNS "SELECT c.id, c.document_id, d.title, d.source, c.seq, c.heading, c.text, "
-// bm25() is the lower the better; the scope's weight in it is 0.
-constexpr std::string_view kSearchSqlite = PASSAGE_COLUMNS R"(-bm25(chunk_index, 0.0, 1.0) AS score
-FROM chunk_index JOIN chunks c ON c.id = chunk_index.rowid
-JOIN documents d ON d.document_id = c.document_id AND d.state = 1
-WHERE chunk_index MATCH $1 ORDER BY score DESC, c.id LIMIT $2)";
+// bm25() is the lower the better; the scope's weight in it is 0. Texts are read of the best alone, and of
+// some more, since a few may be gone: their rows have no title. Should more be gone, all that match are
+// looked at.
+constexpr std::size_t kSpare = 16;
+#define WEIGHED                                                                                              \
+    "-f.score FROM (SELECT rowid AS id, bm25(chunk_index, 0.0, 1.0) AS score FROM chunk_index WHERE "        \
+    "chunk_index MATCH $1 "
+constexpr std::string_view kSearchSqlite = PASSAGE_COLUMNS WEIGHED R"(ORDER BY score, rowid LIMIT $2 + 16) f
+LEFT JOIN chunks c ON c.id = f.id
+LEFT JOIN documents d ON d.document_id = c.document_id AND d.state = 1 ORDER BY f.score, f.id)";
+constexpr std::string_view kSearchAllSqlite = PASSAGE_COLUMNS WEIGHED R"() f JOIN chunks c ON c.id = f.id
+JOIN documents d ON d.document_id = c.document_id AND d.state = 1 ORDER BY f.score, c.id LIMIT $2)";
+#undef WEIGHED
 constexpr std::string_view kSearchPostgres = PASSAGE_COLUMNS R"(w.score
 FROM search_words($1, $2, $3, $4) w JOIN chunks c ON c.id = w.chunk_id
 JOIN documents d ON d.document_id = c.document_id ORDER BY w.score DESC, c.id)";
@@ -165,13 +175,10 @@ Task<Result<void>> DocumentStore::write(Writing& writing, bool all) {
     const auto begun = Clock::now();
     auto results = co_await database_.run(std::exchange(writing.batch, {}));
     writing.bytes = 0;
-    if (!all && results) {
-        // Chats use the database as well: they have it for as long as the step has taken.
-        const Executor executor = co_await asio::this_coro::executor;
-        Timer rest(executor);
-        rest.expires_after(std::min<Clock::duration>(Clock::now() - begun, kMaxRest));
-        co_await rest.async_wait(use_task);
-    }
+    const Executor executor = co_await asio::this_coro::executor;
+    Timer rest(executor);
+    rest.expires_after(std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
+    co_await rest.async_wait(use_task);
     if (!results) co_return std::unexpected(std::move(results.error()));
     writing.results = std::move(*results);
     co_return Result<void>();
@@ -265,7 +272,7 @@ Task<Result<bool>> DocumentStore::remove(const Scope& scope, std::string documen
 }
 
 Task<Result<std::int64_t>> DocumentStore::scope_id(const Scope& scope) {
-    auto rows = co_await run_one(database_, kSelectScopeId, {scope.name});
+    auto rows = co_await run_one(searched_, kSelectScopeId, {scope.name});
     co_return map(std::move(rows), [](const Rows& found) {
         return found.empty() ? std::int64_t{0} : to_integer(found.front()[0]);
     });
@@ -282,10 +289,18 @@ Task<Result<std::vector<Passage>>> DocumentStore::search_words(ScopeIds scopes, 
         params = {fmt::format("scope : (s{} OR s{}) AND words : ({})", scopes[0], scopes[1], words),
                   std::int64_t{most}};
     }
-    auto rows = co_await run_one(searched_, sql, std::move(params));
-    co_return map(std::move(rows), [](const Rows& found) {
+    auto rows = co_await run_one(searched_, sql, params);
+    const auto wanted = static_cast<std::size_t>(most);
+    if (rows && sql == kSearchSqlite) {
+        const bool may_be_more = rows->size() == wanted + kSpare;
+        std::erase_if(*rows, [](const Row& row) { return !row[2]; });
+        if (may_be_more && rows->size() < wanted)
+            rows = co_await run_one(searched_, kSearchAllSqlite, std::move(params));
+    }
+    co_return map(std::move(rows), [wanted](const Rows& found) {
         std::vector<Passage> passages;
         for (const Row& row : found) {
+            if (passages.size() == wanted) break;
             passages.push_back(passage_of(row));
             passages.back().score = std::strtod(row[7].value_or("0").c_str(), nullptr);
         }

@@ -90,7 +90,7 @@ Passage passage_of(const db::Row& row);
 // Every function answers 503 where the database does.
 class DocumentStore {
   public:
-    // `searched` may be another connection to the same database, for searches, which take longer.
+    // The same database twice: for what is written, in steps that can wait, and for what is read.
     DocumentStore(db::Database& database, db::Database& searched)
         : database_(database), searched_(searched) {}
 

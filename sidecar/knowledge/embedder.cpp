@@ -82,6 +82,18 @@ Result<std::vector<double>> parse_ranks(const std::string& body, std::size_t wan
 
 } // namespace
 
+// https://huggingface.co/BAAI/bge-small-en-v1.5, and its larger kin.
+std::string_view query_prefix(std::string_view model) {
+    model.remove_prefix(model.rfind('/') + 1);
+    const auto has = [&](std::string_view part) {
+        return !std::ranges::search(model, part, [](char one, char other) {
+                    return (one >= 'A' && one <= 'Z' ? one - 'A' + 'a' : one) == other;
+                }).empty();
+    };
+    const bool is_english_bge = has("bge-") && has("-en");
+    return is_english_bge ? "Represent this sentence for searching relevant passages: " : "";
+}
+
 Task<Result<std::string>> Embedder::post(const std::string& url, std::string body,
                                          std::chrono::milliseconds limit) {
     HttpRequest request;
@@ -106,6 +118,26 @@ Task<Result<std::vector<std::vector<float>>>> Embedder::embed(const std::vector<
     const auto answer = co_await post(embed_url_, std::move(body), limit);
     if (!answer) co_return std::unexpected(answer.error());
     co_return parse_vectors(*answer, texts.size());
+}
+
+Task<Result<std::vector<std::vector<float>>>> Embedder::embed_all(const std::vector<std::string>& texts,
+                                                                  std::chrono::milliseconds limit_of_a_call) {
+    std::vector<std::vector<float>> vectors;
+    std::size_t step = kMaxTexts;
+    while (vectors.size() < texts.size()) {
+        const auto begin = texts.begin() + static_cast<std::ptrdiff_t>(vectors.size());
+        const std::size_t count = std::min(step, texts.size() - vectors.size());
+        const std::vector<std::string> some(begin, begin + static_cast<std::ptrdiff_t>(count));
+        auto embedded = co_await embed(some, limit_of_a_call);
+        if (embedded) {
+            std::ranges::move(*embedded, std::back_inserter(vectors));
+        } else if (embedded.error().status == 413 && count > 1) {
+            step = count / 2;
+        } else {
+            co_return std::unexpected(std::move(embedded.error()));
+        }
+    }
+    co_return vectors;
 }
 
 Task<std::string> Embedder::model_name() {

@@ -10,6 +10,9 @@
 
 namespace npcchat {
 
+// What a model wants to stand before a question, and not before the texts that it looks for.
+std::string_view query_prefix(std::string_view model);
+
 class Embedder {
   public:
     // Texts that one call may have, as the server has it by default.
@@ -27,6 +30,11 @@ class Embedder {
     // refused for their number or length, fewer may pass; 503: not there or busy; 504: too slow.
     Task<Result<std::vector<std::vector<float>>>> embed(const std::vector<std::string>& texts,
                                                         std::chrono::milliseconds limit);
+
+    // The same for as many texts as there are, in as many calls: each of half as many texts where they are
+    // refused for their number.
+    Task<Result<std::vector<std::vector<float>>>> embed_all(const std::vector<std::string>& texts,
+                                                            std::chrono::milliseconds limit_of_a_call);
 
     // What the server calls its model; empty where it does not say.
     Task<std::string> model_name();

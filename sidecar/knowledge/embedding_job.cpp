@@ -3,6 +3,7 @@
 #include "base/ids.hpp"
 #include "base/log.hpp"
 #include "io/renewal.hpp"
+#include "knowledge/relevance.hpp"
 
 #include <algorithm>
 #include <unordered_map>
@@ -20,6 +21,9 @@ constexpr auto kEmbedLimit = 60s;
 constexpr Millis kLease = 5000; // renewed while a call lasts
 constexpr auto kRenewLeaseEvery = 1500ms;
 constexpr auto kNotOurs = 1s;
+// After vectors were stored, chats have the database to themselves for so many times as long as that took.
+constexpr int kRest = 2;
+constexpr auto kMaxRest = 100ms;
 
 std::string describe(const EmbeddingModel& model) {
     return (model.name.empty() ? "a model" : model.name) + " of " + std::to_string(model.dimensions) +
@@ -58,14 +62,17 @@ void EmbeddingState::asked_in_vain() {
     ask_again_ = Clock::now() + kAskAgain;
 }
 
-Task<Result<EmbeddingModel>> offered_model(Embedder& embedder) {
-    const std::vector<std::string> probe{"dimensions"};
-    const auto vectors = co_await embedder.embed(probe, 10s);
+Task<Result<void>> ask_for_model(Embedder& embedder, EmbeddingState::View& view) {
+    view.offered.name = co_await embedder.model_name();
+    const auto vectors = co_await embedder.embed_all(unrelated_texts(query_prefix(view.offered.name)), 10s);
     if (!vectors) co_return std::unexpected(vectors.error());
-    EmbeddingModel model;
-    model.name = co_await embedder.model_name();
-    model.dimensions = static_cast<std::int64_t>(vectors->front().size());
-    co_return model;
+    view.offered.dimensions = static_cast<std::int64_t>(vectors->front().size());
+    for (const auto& vector : *vectors) {
+        if (vector.size() != vectors->front().size())
+            co_return fail(502, "The embedder's vectors have different numbers of dimensions");
+    }
+    view.unrelated = unrelated_below(*vectors);
+    co_return Result<void>();
 }
 
 EmbeddingJob::EmbeddingJob(Executor executor, Embedder& embedder, EmbeddingStore& store,
@@ -84,7 +91,9 @@ Task<void> EmbeddingJob::renew_lease() {
 
 Task<void> EmbeddingJob::run() {
     if (!embedder_.embeds()) co_return;
-    state_.set({EmbeddingState::Phase::unknown, {}, {}, ""});
+    EmbeddingState::View unknown;
+    unknown.phase = EmbeddingState::Phase::unknown;
+    state_.set(std::move(unknown));
     Clock::duration backoff = kFirstBackoff;
     for (;;) {
         bool more = false;
@@ -115,12 +124,11 @@ Task<void> EmbeddingJob::run() {
 Task<bool> EmbeddingJob::meet_embedder() {
     EmbeddingState::View view = state_.view();
     if (view.offered.dimensions != 0 && view.trouble.empty()) co_return true;
-    auto offered = co_await offered_model(embedder_);
-    if (!offered) {
-        state_.set_trouble(std::move(offered.error().detail));
+    const auto asked = co_await ask_for_model(embedder_, view);
+    if (!asked) {
+        state_.set_trouble(asked.error().detail);
         co_return false;
     }
-    view.offered = std::move(*offered);
     view.trouble.clear();
     state_.set(std::move(view));
     co_return true;
@@ -177,7 +185,9 @@ Task<Result<bool>> EmbeddingJob::work() {
         const auto done = co_await embed_some(std::move(fresh), embedded);
         if (!done) co_return std::unexpected(done.error());
     }
+    const auto begun = Clock::now();
     const auto stored = co_await store_.store(model.id, std::move(embedded), *chunks);
+    co_await pause(std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
     if (!stored) co_return std::unexpected(stored.error());
     co_return true;
 }

@@ -21,6 +21,7 @@ class EmbeddingState {
         Phase phase = Phase::off;
         EmbeddingModel model;   // that the vectors are of; where ready, the embedder's too
         EmbeddingModel offered; // the embedder's
+        double unrelated = -1;  // cosines below have no meaning in it; see relevance.hpp
         std::string trouble;    // what keeps the job from working; empty: nothing
     };
 
@@ -60,7 +61,7 @@ class EmbeddingJob {
     std::string token_;
 };
 
-// Asks the embedder what it has: name and dimensions.
-Task<Result<EmbeddingModel>> offered_model(Embedder& embedder);
+// Asks the embedder what it has: sets `offered` and `unrelated`.
+Task<Result<void>> ask_for_model(Embedder& embedder, EmbeddingState::View& view);
 
 } // namespace npcchat

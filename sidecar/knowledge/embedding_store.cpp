@@ -28,6 +28,7 @@ constexpr std::string_view kTouchScope = "UPDATE scopes SET stamp = stamp + 1 WH
 constexpr std::string_view kMarkEmbedded =
     "UPDATE chunks SET model_id = $2, stamp = coalesce((SELECT s.stamp FROM scopes s "
     "WHERE s.id = chunks.scope_id), 0) WHERE id = $1";
+constexpr std::string_view kNotify = "SELECT pg_notify($1, CAST($2 AS text))";
 constexpr std::string_view kSelectVectors =
     "SELECT c.stamp, c.id, v.vector FROM chunks c "
     "JOIN vectors v ON v.digest = c.digest AND v.model_id = $2 "
@@ -36,9 +37,12 @@ constexpr std::string_view kSelectVectors =
 constexpr std::string_view kSelectPassage =
     "SELECT c.id, c.document_id, d.title, d.source, c.seq, c.heading, c.text FROM chunks c "
     "JOIN documents d ON d.document_id = c.document_id AND d.state = 1 WHERE c.id = $1";
+// Uploads that broke off wait for nothing.
 constexpr std::string_view kCount =
-    "SELECT (SELECT count(*) FROM documents WHERE state = 1), (SELECT count(*) FROM chunks), "
-    "(SELECT count(*) FROM chunks WHERE model_id < $1)";
+    "SELECT (SELECT coalesce(sum(documents), 0) FROM scopes), "
+    "(SELECT count(*) FROM chunks WHERE model_id >= $1), "
+    "(SELECT count(*) FROM chunks c JOIN documents d ON d.document_id = c.document_id AND d.state = 1 "
+    "WHERE c.model_id < $1)";
 constexpr std::string_view kDeleteFormer =
     "DELETE FROM vectors WHERE model_id < $1 AND digest IN "
     "(SELECT o.digest FROM vectors o WHERE o.model_id < $1 LIMIT 200) RETURNING model_id";
@@ -51,7 +55,7 @@ Result<void> done(const Result<std::vector<Rows>>& results) {
 } // namespace
 
 Task<Result<std::optional<EmbeddingModel>>> EmbeddingStore::current_model() {
-    auto rows = co_await run_one(database_, kSelectModel, {});
+    auto rows = co_await run_one(read_, kSelectModel, {});
     co_return map(std::move(rows), [](const Rows& found) -> std::optional<EmbeddingModel> {
         if (found.empty()) return std::nullopt;
         const Row& row = found.front();
@@ -60,19 +64,19 @@ Task<Result<std::optional<EmbeddingModel>>> EmbeddingStore::current_model() {
 }
 
 Task<Result<EmbeddingModel>> EmbeddingStore::use_model(std::string name, std::int64_t dimensions) {
-    auto rows = co_await run_one(database_, kInsertModel, {name, dimensions});
+    auto rows = co_await run_one(written_, kInsertModel, {name, dimensions});
     co_return map(std::move(rows), [&](const Rows& found) {
         return EmbeddingModel{to_integer(found.front()[0]), std::move(name), dimensions};
     });
 }
 
 Task<Result<bool>> EmbeddingStore::take_lease(std::string token, Millis millis) {
-    auto rows = co_await run_one(database_, kTakeLease, {std::move(token), millis});
+    auto rows = co_await run_one(written_, kTakeLease, {std::move(token), millis});
     co_return map(std::move(rows), [](const Rows& found) { return !found.empty(); });
 }
 
 Task<Result<std::vector<UnembeddedChunk>>> EmbeddingStore::waiting(std::int64_t model_id, int most) {
-    auto rows = co_await run_one(database_, kSelectWaiting, {model_id, std::int64_t{most}});
+    auto rows = co_await run_one(read_, kSelectWaiting, {model_id, std::int64_t{most}});
     co_return map(std::move(rows), [](const Rows& found) {
         std::vector<UnembeddedChunk> chunks;
         for (const Row& row : found) {
@@ -89,7 +93,7 @@ Task<Result<std::vector<bool>>> EmbeddingStore::known(std::int64_t model_id,
     std::vector<db::Statement> batch;
     for (const std::string& digest : digests)
         batch.push_back({kSelectKnown, {model_id, digest}});
-    auto results = co_await database_.run(std::move(batch));
+    auto results = co_await read_.run(std::move(batch));
     co_return map(std::move(results), [](const std::vector<Rows>& all) {
         std::vector<bool> known;
         for (const Rows& rows : all)
@@ -100,9 +104,15 @@ Task<Result<std::vector<bool>>> EmbeddingStore::known(std::int64_t model_id,
 
 Task<Result<void>> EmbeddingStore::store(std::int64_t model_id, std::vector<EmbeddedText> texts,
                                          const std::vector<UnembeddedChunk>& chunks) {
-    std::vector<db::Statement> batch;
+    // In two steps, which keep others waiting for less long. Vectors without chunks do no harm.
+    std::vector<db::Statement> vectors;
     for (EmbeddedText& text : texts)
-        batch.push_back({kInsertVector, {std::move(text.digest), model_id, std::move(text.vector)}});
+        vectors.push_back({kInsertVector, {std::move(text.digest), model_id, std::move(text.vector)}});
+    if (!vectors.empty()) {
+        const auto stored = co_await written_.run(std::move(vectors));
+        if (!stored) co_return done(stored);
+    }
+    std::vector<db::Statement> batch;
     std::set<std::int64_t> scopes; // in order: who changes several waits for nobody who waits for him
     for (const UnembeddedChunk& chunk : chunks)
         scopes.insert(chunk.scope_id);
@@ -110,13 +120,17 @@ Task<Result<void>> EmbeddingStore::store(std::int64_t model_id, std::vector<Embe
         batch.push_back({kTouchScope, {scope_id}});
     for (const UnembeddedChunk& chunk : chunks)
         batch.push_back({kMarkEmbedded, {chunk.id, model_id}});
-    const auto results = co_await database_.run(std::move(batch));
+    if (written_.dialect() == db::Dialect::postgresql) {
+        for (const std::int64_t scope_id : scopes)
+            batch.push_back({kNotify, {std::string(kChangesChannel), scope_id}});
+    }
+    const auto results = co_await written_.run(std::move(batch));
     co_return done(results);
 }
 
 Task<Result<std::vector<ChunkVector>>> EmbeddingStore::vectors(std::int64_t scope_id, std::int64_t model_id,
                                                                VectorCursor after, int most) {
-    auto rows = co_await run_one(searched_, kSelectVectors,
+    auto rows = co_await run_one(read_, kSelectVectors,
                                  {scope_id, model_id, after.stamp, after.chunk_id, std::int64_t{most}});
     co_return map(std::move(rows), [](const Rows& found) {
         std::vector<ChunkVector> vectors;
@@ -142,15 +156,16 @@ Task<Result<std::vector<Passage>>> EmbeddingStore::passages(const std::vector<st
 }
 
 Task<Result<EmbeddingCounts>> EmbeddingStore::counts(std::int64_t model_id) {
-    auto rows = co_await run_one(searched_, kCount, {model_id});
+    auto rows = co_await run_one(read_, kCount, {model_id});
     co_return map(std::move(rows), [](const Rows& found) {
         const Row& row = found.front();
-        return EmbeddingCounts{to_integer(row[0]), to_integer(row[1]), to_integer(row[2])};
+        const std::int64_t waiting = to_integer(row[2]);
+        return EmbeddingCounts{to_integer(row[0]), to_integer(row[1]) + waiting, waiting};
     });
 }
 
 Task<Result<bool>> EmbeddingStore::sweep(std::int64_t model_id) {
-    auto rows = co_await run_one(database_, kDeleteFormer, {model_id});
+    auto rows = co_await run_one(written_, kDeleteFormer, {model_id});
     co_return map(std::move(rows), [](const Rows& found) { return !found.empty(); });
 }
 

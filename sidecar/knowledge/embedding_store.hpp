@@ -44,8 +44,12 @@ struct EmbeddingCounts {
 // Every function answers 503 where the database does.
 class EmbeddingStore {
   public:
-    EmbeddingStore(db::Database& database, db::Database& searched)
-        : database_(database), searched_(searched) {}
+    static constexpr const char* kChangesChannel = "npcchat_vectors";
+
+    // The same database three times: for what is written and can wait, for what is read and can wait, and
+    // for what a chat waits for.
+    EmbeddingStore(db::Database& written, db::Database& read, db::Database& searched)
+        : written_(written), read_(read), searched_(searched) {}
 
     // The newest; nothing, where none was ever used.
     Task<Result<std::optional<EmbeddingModel>>> current_model();
@@ -59,8 +63,8 @@ class EmbeddingStore {
     Task<Result<std::vector<UnembeddedChunk>>> waiting(std::int64_t model_id, int most);
     // Which of the texts have a vector of this model already.
     Task<Result<std::vector<bool>>> known(std::int64_t model_id, const std::vector<std::string>& digests);
-    // Stores the vectors, and that the chunks wait no more: all or nothing. A chunk whose text has no vector
-    // will be found by its words alone.
+    // Stores the vectors, and then that the chunks wait no more. A chunk whose text has no vector will be
+    // found by its words alone. On PostgreSQL, kChangesChannel hears the ids of the chunks' scopes.
     Task<Result<void>> store(std::int64_t model_id, std::vector<EmbeddedText> texts,
                              const std::vector<UnembeddedChunk>& chunks);
 
@@ -75,7 +79,8 @@ class EmbeddingStore {
     Task<Result<bool>> sweep(std::int64_t model_id);
 
   private:
-    db::Database& database_;
+    db::Database& written_;
+    db::Database& read_;
     db::Database& searched_;
 };
 

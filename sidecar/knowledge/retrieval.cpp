@@ -22,32 +22,51 @@ constexpr std::size_t kMaxQuery = 8192; // bytes; what a model reads of it is le
 // In reciprocal rank fusion. Equal, not tuned.
 constexpr double kWordsWeight = 1.0;
 constexpr double kNearWeight = 1.0;
+constexpr int kMostRounds = 4; // of searches that find what is gone
 
-// The nearest chunks, best first; none where there is no embedder, or it fails: words alone serve then.
-Task<std::vector<std::int64_t>> nearest_chunks(Services& services, ScopeIds scopes,
-                                               const std::string& question, int most) {
-    std::vector<std::int64_t> ids;
-    EmbeddingState& state = services.shared.embedding;
-    if (!services.embedder.embeds() || !state.may_ask()) co_return ids;
-    const EmbeddingModel model = state.view().model;
-    VectorIndex& index = services.shared.vectors;
-    const bool any = co_await index.prepare(services.embeddings, model, scopes);
-    if (!any) co_return ids;
-    const std::vector<std::string> texts{question.substr(0, utf8_floor(question, kMaxQuery))};
+// The question as a vector; nothing where there is no embedder, or it fails: words alone serve then.
+Task<std::optional<Vector>> embed_question(Services& services, const std::string& model,
+                                           const std::string& question) {
+    std::vector<std::string> texts{std::string(query_prefix(model))};
+    texts.front().append(question, 0, utf8_floor(question, kMaxQuery));
     const auto embedded = co_await services.embedder.embed(texts, kQueryLimit);
-    if (!embedded) {
-        log(Level::warning, "question not embedded", {{"error", std::string_view(embedded.error().detail)}});
-        state.asked_in_vain();
-        co_return ids;
+    if (embedded) co_return quantize(embedded->front());
+    log(Level::warning, "question not embedded", {{"error", std::string_view(embedded.error().detail)}});
+    services.shared.embedding.asked_in_vain();
+    co_return std::nullopt;
+}
+
+// Passages that are near, best first, as far as they are no `known` ones; and the order of all of them.
+struct Near {
+    std::vector<std::int64_t> ids;
+    std::vector<Passage> unknown;
+};
+
+// The index finds what was deleted meanwhile, until it is told.
+Task<Result<Near>> near_passages(Services& services, ScopeIds scopes, const EmbeddingState::View& state,
+                                 const Vector& query, int most, const std::vector<std::int64_t>& known) {
+    VectorIndex& index = services.shared.vectors;
+    for (int round = 1;; ++round) {
+        const auto found = co_await index.nearest(services.embeddings, state.model, scopes, query,
+                                                  static_cast<std::size_t>(most));
+        Near near;
+        if (!found) co_return near;
+        std::vector<std::int64_t> unknown;
+        for (const Ranked& one : *found) {
+            if (one.score < state.unrelated) break;
+            near.ids.push_back(one.id);
+            if (std::ranges::find(known, one.id) == known.end()) unknown.push_back(one.id);
+        }
+        auto passages = co_await services.embeddings.passages(unknown);
+        if (!passages) co_return std::unexpected(std::move(passages.error()));
+        near.unknown = std::move(*passages);
+        if (near.unknown.size() == unknown.size()) co_return near;
+        std::erase_if(unknown, [&](std::int64_t id) {
+            return std::ranges::find(near.unknown, id, &Passage::chunk_id) != near.unknown.end();
+        });
+        index.remove(scopes, unknown);
+        if (round == kMostRounds) co_return near;
     }
-    auto query = quantize(embedded->front());
-    if (!query) co_return ids;
-    const auto found = co_await index.nearest(services.embeddings, model, scopes, std::move(*query),
-                                              static_cast<std::size_t>(most));
-    if (!found) co_return ids;
-    for (const Ranked& one : *found)
-        ids.push_back(one.id);
-    co_return ids;
 }
 
 std::vector<std::int64_t> ids_of(const std::vector<Passage>& passages) {
@@ -75,20 +94,17 @@ std::vector<Passage> in_order(const std::vector<Ranked>& fused, std::vector<Pass
     return ordered;
 }
 
-Task<Result<std::vector<Passage>>> fused_with(Services& services, ScopeIds scopes, std::vector<Passage> words,
-                                              std::vector<std::int64_t> near) {
-    const std::vector<std::int64_t> by_words = ids_of(words);
-    const auto fused = fuse(std::array{Ranking{by_words, kWordsWeight}, Ranking{near, kNearWeight}});
-    std::vector<std::int64_t> missing = near;
-    std::erase_if(missing,
-                  [&](std::int64_t id) { return std::ranges::find(by_words, id) != by_words.end(); });
-    auto others = co_await services.embeddings.passages(missing);
-    if (!others) co_return std::unexpected(std::move(others.error()));
-    if (others->size() < missing.size() / 2) {
-        for (const std::int64_t scope_id : scopes)
-            services.shared.vectors.forget(scope_id);
-    }
-    co_return in_order(fused, std::move(words), std::move(*others));
+// Nothing, where there are no vectors to compare with.
+Task<Result<Near>> find_near(Services& services, ScopeIds scopes, const std::string& question, int most,
+                             const std::vector<std::int64_t>& known) {
+    EmbeddingState& state = services.shared.embedding;
+    if (!services.embedder.embeds() || !state.may_ask()) co_return Near();
+    const EmbeddingState::View view = state.view();
+    const bool any = co_await services.shared.vectors.prepare(services.embeddings, view.model, scopes);
+    if (!any) co_return Near();
+    const auto query = co_await embed_question(services, view.model.name, question);
+    if (!query) co_return Near();
+    co_return co_await near_passages(services, scopes, view, *query, most, known);
 }
 
 // As it is where the reranker fails.
@@ -124,10 +140,12 @@ Task<Result<std::vector<Passage>>> retrieve(Services& services, ScopeIds scopes,
                                             RetrievalOptions options) {
     auto found = co_await services.documents.search_words(scopes, question, options.retrieve);
     if (!found) co_return found;
-    auto near = co_await nearest_chunks(services, scopes, question, options.retrieve);
-    if (!near.empty()) {
-        found = co_await fused_with(services, scopes, std::move(*found), std::move(near));
-        if (!found) co_return found;
+    const std::vector<std::int64_t> by_words = ids_of(*found);
+    auto near = co_await find_near(services, scopes, question, options.retrieve, by_words);
+    if (!near) co_return std::unexpected(std::move(near.error()));
+    if (!near->ids.empty()) {
+        const auto fused = fuse(std::array{Ranking{by_words, kWordsWeight}, Ranking{near->ids, kNearWeight}});
+        found = in_order(fused, std::move(*found), std::move(near->unknown));
     }
     const auto shorten = [&](int most) {
         if (found->size() > static_cast<std::size_t>(most)) found->resize(static_cast<std::size_t>(most));

@@ -67,8 +67,23 @@ product_of(const std::int8_t* left, const std::int8_t* right, std::size_t size) 
     return sum;
 }
 
-std::int32_t dot(const std::int8_t* left, const std::int8_t* right, std::size_t size) {
-    return product_of(left, right, size);
+std::size_t record_bytes(std::size_t dimensions) {
+    return kScaleBytes + (dimensions + 3) / 4 * 4;
+}
+
+void write_record(const Vector& vector, std::byte* record) {
+    std::memcpy(record, &vector.scale, kScaleBytes);
+    std::memcpy(record + kScaleBytes, vector.values.data(), vector.values.size());
+}
+
+double cosine(const std::byte* left, const std::byte* right, std::size_t dimensions) {
+    float one = 0;
+    float other = 0;
+    std::memcpy(&one, left, kScaleBytes);
+    std::memcpy(&other, right, kScaleBytes);
+    const auto* values = reinterpret_cast<const std::int8_t*>(left + kScaleBytes);
+    const auto* others = reinterpret_cast<const std::int8_t*>(right + kScaleBytes);
+    return static_cast<double>(product_of(values, others, dimensions)) * one * other;
 }
 
 } // namespace npcchat

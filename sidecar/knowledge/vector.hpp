@@ -1,6 +1,7 @@
 // Embeddings as they are stored and compared: of unit length, a byte for each dimension.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,7 +25,11 @@ std::string encode(const Vector& vector);
 // Nothing where it is no vector of so many dimensions.
 std::optional<Vector> decode(std::string_view text, std::size_t dimensions);
 
-// Of two vectors of `size` dimensions, without their scales.
-std::int32_t dot(const std::int8_t* left, const std::int8_t* right, std::size_t size);
+// A record is a vector in memory, wherever it lies: its scale, its values, and what fills a multiple of 4.
+std::size_t record_bytes(std::size_t dimensions);
+void write_record(const Vector& vector, std::byte* record);
+
+// Of two records of `dimensions`. Bytes are multiplied as fast as the machine that runs it can.
+double cosine(const std::byte* left, const std::byte* right, std::size_t dimensions);
 
 } // namespace npcchat

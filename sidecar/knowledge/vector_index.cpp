@@ -1,85 +1,23 @@
 #include "knowledge/vector_index.hpp"
 
+#include "base/log.hpp"
+
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <iterator>
-#include <unordered_set>
 
 namespace npcchat {
 namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kFreshFor = 1s;
-constexpr int kPage = 2000;
+constexpr auto kLookEvery = 1s;
+constexpr int kPage = 500; // others wait for the database meanwhile
 constexpr auto kSearchLimit = 2s;
-
-// Keeps the best of many.
-class Best {
-  public:
-    explicit Best(std::size_t most) : most_(most) {}
-
-    void offer(std::int64_t id, double score) {
-        if (found_.size() == most_ && score <= found_.front().score) return;
-        if (found_.size() == most_) {
-            std::ranges::pop_heap(found_, worse_first);
-            found_.pop_back();
-        }
-        found_.push_back({id, score});
-        std::ranges::push_heap(found_, worse_first);
-    }
-
-    std::vector<Ranked> take() {
-        std::ranges::sort(found_, worse_first);
-        std::unordered_set<std::int64_t> seen;
-        std::erase_if(found_, [&](const Ranked& one) { return !seen.insert(one.id).second; });
-        return std::move(found_);
-    }
-
-  private:
-    static bool worse_first(const Ranked& left, const Ranked& right) {
-        return left.score != right.score ? left.score > right.score : left.id < right.id;
-    }
-    std::size_t most_;
-    std::vector<Ranked> found_; // a heap with the worst in front
-};
+constexpr std::size_t kFew = 2000; // are compared on the loop: some 50 µs
+constexpr auto kGrowStep = 2ms;    // searches wait for one step, and chats have the processor between two
 
 } // namespace
-
-void ScopeVectors::add(std::int64_t chunk_id, const Vector& vector) {
-    const std::lock_guard lock(mutex_);
-    const std::size_t at = size_ % kBlock;
-    if (at == 0) blocks_.push_back(std::make_shared<Block>(dimensions_));
-    Block& block = *blocks_.back();
-    block.ids[at] = chunk_id;
-    block.scales[at] = vector.scale;
-    std::ranges::copy(vector.values, block.values.begin() + static_cast<std::ptrdiff_t>(at * dimensions_));
-    ++size_;
-}
-
-std::size_t ScopeVectors::size() const {
-    const std::lock_guard lock(mutex_);
-    return size_;
-}
-
-std::vector<Ranked> ScopeVectors::nearest(const Vector& query, std::size_t most) const {
-    std::vector<std::shared_ptr<Block>> blocks;
-    std::size_t size = 0;
-    {
-        const std::lock_guard lock(mutex_);
-        blocks = blocks_;
-        size = size_;
-    }
-    Best best(most);
-    for (std::size_t i = 0; i < size; ++i) {
-        const Block& block = *blocks[i / kBlock];
-        const std::size_t at = i % kBlock;
-        const std::int32_t product =
-            dot(query.values.data(), block.values.data() + at * dimensions_, dimensions_);
-        best.offer(block.ids[at], static_cast<double>(product) * query.scale * block.scales[at]);
-    }
-    return best.take();
-}
 
 std::shared_ptr<VectorIndex::Entry> VectorIndex::entry_of(const EmbeddingModel& model,
                                                           std::int64_t scope_id) {
@@ -89,31 +27,43 @@ std::shared_ptr<VectorIndex::Entry> VectorIndex::entry_of(const EmbeddingModel& 
     auto& entry = entries_[scope_id];
     if (!entry) {
         entry = std::make_shared<Entry>();
-        entry->vectors = std::make_shared<ScopeVectors>(static_cast<std::size_t>(model.dimensions));
+        entry->vectors =
+            std::make_shared<ScopeVectors>(static_cast<std::size_t>(model.dimensions), options_.graph_from);
     }
     entry->used = Clock::now();
     return entry;
 }
 
-void VectorIndex::make_room(std::size_t dimensions) {
+void VectorIndex::make_room() {
     const std::lock_guard lock(mutex_);
     for (;;) {
         std::size_t bytes = 0;
         auto oldest = entries_.end();
         for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
-            bytes += entry->second->vectors->size() * (dimensions + sizeof(float) + sizeof(std::int64_t));
+            bytes += entry->second->vectors->bytes();
             const bool older = oldest == entries_.end() || entry->second->used < oldest->second->used;
             if (older && !entry->second->reading) oldest = entry;
         }
-        if (bytes <= max_bytes_ || entries_.size() < 2 || oldest == entries_.end()) return;
+        if (bytes <= options_.max_bytes || entries_.size() < 2 || oldest == entries_.end()) return;
         entries_.erase(oldest);
     }
+}
+
+bool VectorIndex::claim_reading(Entry& entry) {
+    const std::lock_guard lock(mutex_);
+    const bool is_due = !options_.is_told && Clock::now() > entry.checked + kLookEvery;
+    if (entry.reading || !(entry.changed || is_due)) return false;
+    entry.reading = true;
+    entry.changed = false; // what is said from now on may not be in what is read
+    return true;
 }
 
 // One reader at a time. The first page is waited for, more of them are read in the background.
 Task<void> VectorIndex::read(EmbeddingStore& store, EmbeddingModel model, std::int64_t scope_id,
                              std::shared_ptr<Entry> entry, bool all) {
     const auto dimensions = static_cast<std::size_t>(model.dimensions);
+    const Executor executor = co_await asio::this_coro::executor;
+    bool is_read = false;
     for (;;) {
         auto page = co_await store.vectors(scope_id, model.id, entry->read_to, kPage);
         if (!page) break;
@@ -122,19 +72,43 @@ Task<void> VectorIndex::read(EmbeddingStore& store, EmbeddingModel model, std::i
                 entry->vectors->add(one.at.chunk_id, *vector);
             entry->read_to = one.at;
         }
-        if (page->size() < static_cast<std::size_t>(kPage)) break;
-        make_room(dimensions);
+        is_read = page->size() < static_cast<std::size_t>(kPage);
+        if (is_read) break;
+        make_room();
         if (!all) {
-            const Executor executor = co_await asio::this_coro::executor;
             spawn(executor, "vectors", [this, &store, model, scope_id, entry] {
                 return read(store, model, scope_id, entry, true);
             });
             co_return;
         }
     }
+    if (entry->vectors->claim_growth())
+        spawn(executor, "graph", [this, grown = std::weak_ptr(entry)] { return grow(grown); });
     const std::lock_guard lock(mutex_);
     entry->checked = Clock::now();
     entry->reading = false;
+    if (!is_read) entry->changed = true;
+}
+
+// Ends early where the scope is given up.
+Task<void> VectorIndex::grow(std::weak_ptr<Entry> grown) {
+    const Executor executor = co_await asio::this_coro::executor;
+    const auto begun = Clock::now();
+    Timer rest(executor);
+    bool more = true;
+    while (more) {
+        const auto entry = grown.lock();
+        if (!entry) co_return;
+        const auto step = co_await searcher_.run(
+            executor, kSearchLimit, [vectors = entry->vectors] { return vectors->grow(kGrowStep); },
+            Lane::background);
+        more = !step || *step;
+        rest.expires_after(kGrowStep);
+        co_await rest.async_wait(use_task);
+    }
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - begun).count();
+    if (seconds > 0) log(Level::info, "vectors indexed", {{"seconds", std::int64_t{seconds}}});
+    make_room();
 }
 
 Task<bool> VectorIndex::prepare(EmbeddingStore& store, const EmbeddingModel& model, ScopeIds scopes) {
@@ -142,13 +116,7 @@ Task<bool> VectorIndex::prepare(EmbeddingStore& store, const EmbeddingModel& mod
     for (const std::int64_t scope_id : scopes) {
         if (scope_id == 0) continue;
         const auto entry = entry_of(model, scope_id);
-        bool stale = false;
-        {
-            const std::lock_guard lock(mutex_);
-            stale = !entry->reading && Clock::now() > entry->checked + kFreshFor;
-            if (stale) entry->reading = true;
-        }
-        if (stale) co_await read(store, model, scope_id, entry, false);
+        if (claim_reading(*entry)) co_await read(store, model, scope_id, entry, false);
         any = any || entry->vectors->size() > 0;
     }
     co_return any;
@@ -160,27 +128,49 @@ Task<Result<std::vector<Ranked>>> VectorIndex::nearest(EmbeddingStore& store, co
     if (!any || query.values.size() != static_cast<std::size_t>(model.dimensions))
         co_return std::vector<Ranked>();
     std::vector<std::shared_ptr<ScopeVectors>> searched;
+    std::size_t size = 0;
     for (const std::int64_t scope_id : scopes) {
-        if (scope_id != 0) searched.push_back(entry_of(model, scope_id)->vectors);
+        if (scope_id == 0) continue;
+        searched.push_back(entry_of(model, scope_id)->vectors);
+        size += searched.back()->size();
     }
-    const Executor executor = co_await asio::this_coro::executor;
-    co_return co_await searcher_.run(
-        executor, kSearchLimit, [searched = std::move(searched), query = std::move(query), most] {
-            std::vector<Ranked> all;
-            for (const auto& vectors : searched)
-                std::ranges::copy(vectors->nearest(query, most), std::back_inserter(all));
-            std::ranges::sort(all, [](const Ranked& left, const Ranked& right) {
-                return left.score != right.score ? left.score > right.score : left.id < right.id;
-            });
-            if (all.size() > most) all.resize(most);
-            return all;
+    const bool is_few = size <= kFew;
+    auto search = [searched = std::move(searched), query = std::move(query), most, is_few] {
+        std::vector<Ranked> all;
+        for (const auto& vectors : searched) {
+            std::ranges::copy(is_few ? vectors->scan(query, most) : vectors->nearest(query, most),
+                              std::back_inserter(all));
+        }
+        std::ranges::sort(all, [](const Ranked& left, const Ranked& right) {
+            return left.score != right.score ? left.score > right.score : left.id < right.id;
         });
+        if (all.size() > most) all.resize(most);
+        return all;
+    };
+    if (is_few) co_return search();
+    const Executor executor = co_await asio::this_coro::executor;
+    co_return co_await searcher_.run(executor, kSearchLimit, std::move(search));
 }
 
-void VectorIndex::forget(std::int64_t scope_id) {
+void VectorIndex::remove(ScopeIds scopes, const std::vector<std::int64_t>& chunk_ids) {
     const std::lock_guard lock(mutex_);
-    const auto found = entries_.find(scope_id);
-    if (found != entries_.end() && !found->second->reading) entries_.erase(found);
+    for (const std::int64_t scope_id : scopes) {
+        const auto found = entries_.find(scope_id);
+        if (found == entries_.end()) continue;
+        const bool is_worn = found->second->vectors->remove(chunk_ids);
+        if (is_worn && !found->second->reading) entries_.erase(found);
+    }
+}
+
+void VectorIndex::changed(std::int64_t scope_id) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = entries_.find(scope_id); found != entries_.end()) found->second->changed = true;
+}
+
+void VectorIndex::all_changed() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [scope_id, entry] : entries_)
+        entry->changed = true;
 }
 
 } // namespace npcchat

@@ -3,59 +3,43 @@
 
 #include "io/worker.hpp"
 #include "knowledge/embedding_store.hpp"
-#include "knowledge/fusion.hpp"
+#include "knowledge/scope_vectors.hpp"
 
-#include <array>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 
 namespace npcchat {
 
-// Vectors of one scope, in the order in which they came. One adds, and any number read what was there when
-// they took a snapshot.
-class ScopeVectors {
-  public:
-    explicit ScopeVectors(std::size_t dimensions) : dimensions_(dimensions) {}
-
-    void add(std::int64_t chunk_id, const Vector& vector); // of as many dimensions
-    std::size_t size() const;
-
-    // The nearest by cosine, best first; a chunk that came twice is given once. Takes time in proportion to
-    // all.
-    std::vector<Ranked> nearest(const Vector& query, std::size_t most) const;
-
-  private:
-    static constexpr std::size_t kBlock = 4096;
-    struct Block {
-        explicit Block(std::size_t dimensions) : values(kBlock * dimensions) {}
-        std::array<std::int64_t, kBlock> ids;
-        std::array<float, kBlock> scales;
-        std::vector<std::int8_t> values;
-    };
-
-    const std::size_t dimensions_;
-    mutable std::mutex mutex_;
-    std::vector<std::shared_ptr<Block>> blocks_; // all but the last are full
-    std::size_t size_ = 0;
+struct VectorIndexOptions {
+    // What all scopes together may take in memory; those that were not used for longest are given up.
+    std::size_t max_bytes = std::size_t{1} << 30;
+    // Whether changed() says what was embedded; if not, the store is looked at once a second.
+    bool is_told = false;
+    // Scopes of so many vectors and more are searched through a graph. Below, comparing all takes no longer
+    // than a millisecond.
+    std::size_t graph_from = 30'000;
 };
 
 class VectorIndex {
   public:
-    // `max_bytes`: what all scopes together may take; those that were not used for longest are given up.
-    explicit VectorIndex(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+    explicit VectorIndex(VectorIndexOptions options) : options_(options) {}
 
-    // Nearest chunks of the scopes, best first, by a thread of its own. What was embedded until a second ago
-    // is there; a large scope that nobody has searched before is read in the background, and has nothing
-    // until then. Chunks may be gone meanwhile. `model` is the newest, that the query was embedded by.
+    // Nearest chunks of the scopes, best first; by a thread of its own where they are many. A large scope
+    // that nobody has searched before is read in the background, and has nothing until then. Chunks may be
+    // gone meanwhile: see remove(). `model` is the newest, that the query was embedded by.
     Task<Result<std::vector<Ranked>>> nearest(EmbeddingStore& store, const EmbeddingModel& model,
                                               ScopeIds scopes, Vector query, std::size_t most);
 
     // Whether there is something to search, as far as is known: spares embedding a query for nothing.
     Task<bool> prepare(EmbeddingStore& store, const EmbeddingModel& model, ScopeIds scopes);
 
-    // Has a scope read anew, where much of what it has is gone.
-    void forget(std::int64_t scope_id);
+    // Chunks that were found, and are gone: they are found no more.
+    void remove(ScopeIds scopes, const std::vector<std::int64_t>& chunk_ids);
+
+    // Something was embedded in the scope, or may have been in any.
+    void changed(std::int64_t scope_id);
+    void all_changed();
 
     void stop() { searcher_.stop(); } // see Worker::stop
 
@@ -66,13 +50,16 @@ class VectorIndex {
         Clock::time_point checked{};
         Clock::time_point used{};
         bool reading = false;
+        bool changed = true;
     };
     std::shared_ptr<Entry> entry_of(const EmbeddingModel& model, std::int64_t scope_id);
+    bool claim_reading(Entry& entry);
     Task<void> read(EmbeddingStore& store, EmbeddingModel model, std::int64_t scope_id,
                     std::shared_ptr<Entry> entry, bool all);
-    void make_room(std::size_t dimensions);
+    Task<void> grow(std::weak_ptr<Entry> grown);
+    void make_room();
 
-    const std::size_t max_bytes_;
+    const VectorIndexOptions options_;
     std::mutex mutex_;
     std::int64_t model_id_ = 0;
     std::unordered_map<std::int64_t, std::shared_ptr<Entry>> entries_; // by scope

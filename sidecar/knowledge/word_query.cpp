@@ -58,7 +58,7 @@ bool is_common(const std::string& word) {
 
 std::string any_word_of(std::string_view text) {
     std::vector<std::string> words = words_of(text);
-    if (!std::ranges::all_of(words, is_common)) std::erase_if(words, is_common);
+    std::erase_if(words, is_common);
     if (words.size() > kMaxWords) words.resize(kMaxWords);
     std::string query;
     for (const std::string& word : words) {

@@ -54,12 +54,15 @@ Task<Result<Response>> get_reindex(Services& services, Request&) {
 
 Task<Result<Response>> start_reindex(Services& services, Request&) {
     if (!services.embedder.embeds()) co_return co_await answer(services); // words are never behind
-    auto offered = co_await offered_model(services.embedder);
-    if (!offered) co_return std::unexpected(std::move(offered.error()));
-    auto used = co_await services.embeddings.use_model(offered->name, offered->dimensions);
+    EmbeddingState::View view;
+    view.phase = EmbeddingState::Phase::ready;
+    const auto asked = co_await ask_for_model(services.embedder, view);
+    if (!asked) co_return std::unexpected(asked.error());
+    auto used = co_await services.embeddings.use_model(view.offered.name, view.offered.dimensions);
     if (!used) co_return std::unexpected(std::move(used.error()));
+    view.model = std::move(*used);
     // Other processes see it when their job looks for work next.
-    services.shared.embedding.set({EmbeddingState::Phase::ready, std::move(*used), std::move(*offered), ""});
+    services.shared.embedding.set(std::move(view));
     co_return co_await answer(services);
 }
 

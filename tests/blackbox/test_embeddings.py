@@ -1,10 +1,12 @@
 """Documents found by their meaning: embedded in the background, by a real encoder that can fail in every way."""
 
+import os
 import signal
+import sqlite3
 
 import pytest
 from harness.embedder import Embedder
-from harness.talk import make_npc, say
+from harness.talk import in_background, make_npc, say
 from harness.waiting import wait_until
 
 PET = "My cat sleeps all day on the windowsill."
@@ -40,6 +42,12 @@ def known(client, npc_id, question=MEANT):
     return [passage["document_id"] for passage in say(client, npc_id, question).get("knowledge", [])]
 
 
+def chunks_in(product):
+    """How many there are in the embedded database, found or not."""
+    with sqlite3.connect(f"file:{next(product.state.rglob('npcchat.db'))}?mode=ro", uri=True) as database:
+        return database.execute("SELECT count(*) FROM chunks").fetchone()[0]
+
+
 @pytest.fixture
 def smart(fresh, stores, embedder):
     return fresh.start(stores, **embedder.env)
@@ -50,18 +58,28 @@ def test_meaning_finds_what_words_do_not(smart):
     npc_id = make_npc(client)
     pet, weapon = add(client, npc_id, PET)["document_id"], add(client, npc_id, WEAPON)["document_id"]
     wait_ready(smart)
-    assert known(client, npc_id) == [pet, weapon]
+    assert known(client, npc_id) == [pet]
     assert known(client, npc_id, "sword")[0] == weapon
     report = status(smart)
     assert report["dimensions"] == 512 and report["embedded"] == report["chunks"] == report["documents"] == 2
     assert report["model"] == "universal-sentence-encoder-lite"
 
 
+@pytest.mark.parametrize("message", ["Hello!", "Thank you, goodbye.", "How are you?", "What is two plus two?"])
+def test_a_message_about_nothing_quotes_nothing(smart, message):
+    client = smart.sign_up().client
+    npc_id = make_npc(client)
+    add(client, npc_id, WEAPON)
+    add(client, npc_id, "The ferry crosses the strait at high tide only.")
+    wait_ready(smart)
+    assert known(client, npc_id, message) == []
+
+
 def test_vectors_know_no_other_scope(smart):
     client = smart.sign_up().client
     one, two = make_npc(client), make_npc(client)
     add(client, one, PET)
-    other = add(client, two, WEAPON)["document_id"]
+    other = add(client, two, "A kitten plays with wool.")["document_id"]
     wait_ready(smart)
     assert known(client, two) == [other]
 
@@ -69,11 +87,11 @@ def test_vectors_know_no_other_scope(smart):
 def test_a_deleted_document_is_not_found(smart):
     client = smart.sign_up().client
     npc_id = make_npc(client)
-    pet, weapon = add(client, npc_id, PET)["document_id"], add(client, npc_id, WEAPON)["document_id"]
+    pets = [add(client, npc_id, text)["document_id"] for text in (PET, "A kitten plays with wool.")]
     wait_ready(smart)
-    assert pet in known(client, npc_id)
-    client.delete(f"/npcs/{npc_id}/documents/{pet}").expect(204)
-    assert known(client, npc_id) == [weapon]
+    assert set(known(client, npc_id)) == set(pets)
+    client.delete(f"/npcs/{npc_id}/documents/{pets[0]}").expect(204)
+    assert known(client, npc_id) == [pets[1]]
 
 
 def test_the_same_text_is_embedded_once(smart, embedder):
@@ -145,7 +163,6 @@ def test_a_killed_sidecar_goes_on(fresh, embedder):
     texts = [f"Tale number {number}." for number in range(30)]
     product.admin.post("/add_to_rag_db/", json_body={"texts": texts}).expect(200)
     wait_until(lambda: len(embedder.requests()) > 5, 20, "embedding to begin")
-    import os
     os.kill(product.sidecar_pid(), signal.SIGKILL)
     wait_until(lambda: not product.alive(), 20, "the run to end")
     embedder.behave()
@@ -153,6 +170,27 @@ def test_a_killed_sidecar_goes_on(fresh, embedder):
     wait_ready(product)
     report = status(product)
     assert report["embedded"] == report["chunks"] == report["documents"] == 30
+
+
+def test_a_sidecar_killed_in_the_middle_of_an_upload(fresh, embedder):
+    product = fresh.start("embedded", **embedder.env)
+    client = product.sign_up().client
+    npc_id = make_npc(client)
+    pet = add(client, npc_id, PET)["document_id"]
+    wait_ready(product)
+    tale = "\n\n".join(f"In year {year} the griffin of number{year} counted its sheep and slept." for year in range(20000))
+    upload = in_background(lambda: client.post(f"/npcs/{npc_id}/documents/", json_body={"text": tale}))
+    wait_until(lambda: chunks_in(product) > 50, 20, "a part of it to be written")
+    os.kill(product.sidecar_pid(), signal.SIGKILL)
+    wait_until(lambda: not product.alive(), 20, "the run to end")
+    assert upload.exception(30) is not None or upload.result().status >= 500
+    product.restart()
+    wait_ready(product)
+    assert known(client, npc_id, "the griffin of number7") == []
+    assert [item["document_id"] for item in client.get(f"/npcs/{npc_id}/documents/").json["items"]] == [pet]
+    assert known(client, npc_id) == [pet]
+    again = add(client, npc_id, tale[:20000])
+    assert again["document_id"] in known(client, npc_id, "the griffin of number7")
 
 
 def test_another_model_is_refused_until_reindex(fresh, embedder):
@@ -182,13 +220,38 @@ def test_a_slow_embedder_does_not_hold_up_chats(smart, embedder):
     assert known(client, npc_id, "cat") == [pet]
 
 
+def test_chats_are_reranked(smart, embedder):
+    client = smart.sign_up().client
+    npc_id = make_npc(client)
+    texts = ["The sword hangs over the hearth.", "The sword was a present of the sleeping cat's owner.", PET]
+    ids = [add(client, npc_id, text)["document_id"] for text in texts]
+    wait_ready(smart)
+    assert known(client, npc_id, "My cat sleeps all day on the windowsill, says the sword")[0] == ids[2]
+    assert [sorted(asked) for asked in embedder.requests("/rerank")] == [sorted(texts)]
+    embedder.behave(status=500)
+    assert set(known(client, npc_id, "sword")) >= set(ids[:2])  # without it
+
+
+def test_questions_of_bge_have_its_prefix(fresh, embedder):
+    embedder.behave(model="BAAI/bge-small-en-v1.5")
+    product = fresh.start("embedded", **embedder.env)
+    client = product.sign_up().client
+    npc_id = make_npc(client)
+    add(client, npc_id, PET)
+    wait_ready(product)
+    say(client, npc_id, "Tell me of the cat")
+    asked = [text for text in embedder.texts() if "Tell me of the cat" in text]
+    assert asked == ["Represent this sentence for searching relevant passages: Tell me of the cat"]
+    assert PET in embedder.texts()
+
+
 def test_rerank_by_index(smart, embedder):
     texts = [WEAPON, PET, "The cat of the guard has a sword."]
     smart.admin.post("/add_to_rag_db/", json_body={"texts": texts}).expect(200)
     wait_ready(smart)
     ask = {"query": "a sleeping cat", "use_reranker": True, "top_k_rank": 3}
     answer = smart.admin.post("/rag/", json_body=ask).expect(200).json
-    assert answer["context"][0] == PET and len(answer["context"]) == 3
+    assert answer["context"] == [PET, texts[2]]  # the sword has nothing to do with it
     assert len(embedder.requests("/rerank")) == 1
     smart.admin.post("/rag/", json_body={**ask, "use_reranker": False}).expect(200)
     assert len(embedder.requests("/rerank")) == 1
@@ -213,7 +276,22 @@ def test_two_sidecars_see_each_others_additions(fresh, embedder):
     pet = add(client, npc_id, PET)["document_id"]
     wait_until(lambda: known(other, npc_id) == [pet], 20, "the other to know it")
     weapon = add(other, npc_id, WEAPON)["document_id"]
-    wait_until(lambda: set(known(client, npc_id)) == {pet, weapon}, 20, "the first to know it")
+    wait_until(lambda: set(known(client, npc_id, "a sharp blade, and a kitten")) == {pet, weapon}, 20, "the first to know it")
+
+
+def test_a_sidecar_that_lost_its_notifications_catches_up(fresh, launcher, embedder):
+    one = fresh.start("postgresql", **embedder.env)
+    client = one.sign_up().client
+    npc_id = make_npc(client)
+    pet = add(client, npc_id, PET)["document_id"]
+    wait_ready(one)
+    assert known(client, npc_id) == [pet]
+    database = one.env["DATABASE_URL"].rsplit("/", 1)[1]
+    with launcher.postgres.connect(database).cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'")
+        assert cursor.fetchall() == [(True,)]
+    other = add(client, npc_id, "A kitten plays with wool.")["document_id"]
+    wait_until(lambda: set(known(client, npc_id)) == {pet, other}, 20, "it to be known")
 
 
 @pytest.mark.parametrize("url", ["ftp://x/embed", "embedder:8080", "http://"])

@@ -45,8 +45,8 @@ class Embeddings : public CatalogTest {
 
     UserId owner = sign_up("owner").value();
     DocumentStore documents{node.database(), node.database()};
-    EmbeddingStore store{node.database(), node.database()};
-    VectorIndex index{1UL << 30};
+    EmbeddingStore store{node.database(), node.database(), node.database()};
+    VectorIndex index{{}};
     EmbeddingModel model = loop.run(store.use_model("encoder", 8)).value();
     Scope world = Scope::of_world(owner, "north");
     std::size_t count = 0;
@@ -151,6 +151,36 @@ TEST_P(Embeddings, ManyPagesAreReadInTheBackground) {
     for (auto chunks = waiting(500); !chunks.empty(); chunks = waiting(500))
         embed(chunks);
     EXPECT_TRUE(loop.run_until([&] { return nearest(world, 0, 2 * kMany).size() == kMany; }, kPatience));
+}
+
+TEST_P(Embeddings, WhatIsGoneIsFoundNoMore) {
+    add(world, {"one", "two"});
+    embed(waiting());
+    const auto found = loop.run(index.nearest(store, model, {id_of(world), 0}, direction(0), 1)).value();
+    ASSERT_EQ(found.size(), 1U);
+    index.remove({id_of(world), 0}, {found.front().id});
+    EXPECT_EQ(nearest(world, 0), std::vector<std::string>{"two"});
+}
+
+TEST_P(Embeddings, WhoIsToldReadsNothingBefore) {
+    VectorIndex told{{.is_told = true}};
+    const auto found = [&] {
+        return loop.run(told.nearest(store, model, {id_of(world), 0}, direction(0), 10)).value().size();
+    };
+    add(world, {"one"});
+    embed(waiting());
+    EXPECT_EQ(found(), 1U);
+    add(world, {"two"});
+    embed(waiting());
+    EXPECT_EQ(found(), 1U);
+    told.changed(id_of(world) + 1);
+    EXPECT_EQ(found(), 1U);
+    told.changed(id_of(world));
+    EXPECT_EQ(found(), 2U);
+    add(world, {"three"});
+    embed(waiting());
+    told.all_changed();
+    EXPECT_EQ(found(), 3U);
 }
 
 } // namespace

@@ -17,6 +17,12 @@ std::vector<float> random_values(std::size_t size, unsigned seed) {
     return values;
 }
 
+std::vector<std::byte> record_of(const Vector& vector) {
+    std::vector<std::byte> record(record_bytes(vector.values.size()));
+    write_record(vector, record.data());
+    return record;
+}
+
 double cosine(const std::vector<float>& left, const std::vector<float>& right) {
     double both = 0, one = 0, other = 0;
     for (std::size_t i = 0; i < left.size(); ++i) {
@@ -31,10 +37,9 @@ TEST(Vector, KeepsTheCosine) {
     for (unsigned seed = 0; seed < 50; ++seed) {
         const auto one = random_values(384, seed);
         const auto other = random_values(384, seed + 1000);
-        const Vector left = quantize(one).value();
-        const Vector right = quantize(other).value();
-        const double product =
-            dot(left.values.data(), right.values.data(), 384) * double(left.scale) * right.scale;
+        const auto left = record_of(quantize(one).value());
+        const auto right = record_of(quantize(other).value());
+        const double product = npcchat::cosine(left.data(), right.data(), 384);
         EXPECT_NEAR(product, cosine(one, other), 0.01);
     }
 }

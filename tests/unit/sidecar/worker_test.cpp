@@ -148,5 +148,22 @@ TEST_F(WorkerTest, ServesManyLoops) {
         EXPECT_EQ(sum.get(), kJobs);
 }
 
+TEST(WorkerLanes, WhatCanWaitStandsBackButIsDone) {
+    Loop loop;
+    Worker worker(100);
+    std::string order;
+    Gate gate;
+    worker.post(gate.job());
+    gate.wait_begun();
+    worker.post([&] { order += "b"; }, Lane::background);
+    worker.post([&] { order += "B"; }, Lane::background);
+    for (int i = 0; i < 3; ++i)
+        worker.post([&] { order += "f"; });
+    gate.open();
+    worker.stop();
+    // The first of the background is long due.
+    EXPECT_EQ(order, "bfffB");
+}
+
 } // namespace
 } // namespace npcchat

@@ -1,0 +1,76 @@
+#include "knowledge/vector_graph.hpp"
+
+#include <algorithm>
+
+// Distances are ours: its own would need flags of the machine that it is built for.
+#define NO_MANUAL_VECTORIZATION
+#include <hnswlib/hnswlib.h>
+
+namespace npcchat {
+namespace {
+
+constexpr std::size_t kFirstRoom = 1024;
+constexpr std::size_t kLinks = 16; // M
+constexpr std::size_t kBuildWidth = 128;
+constexpr std::size_t kSearchWidth = 160;
+
+// What the graph keeps of a vector is where its record lies.
+class RecordSpace final : public hnswlib::SpaceInterface<float> {
+  public:
+    explicit RecordSpace(std::size_t dimensions) : dimensions_(dimensions) {}
+    std::size_t get_data_size() override { return sizeof(const std::byte*); }
+    hnswlib::DISTFUNC<float> get_dist_func() override { return distance; }
+    void* get_dist_func_param() override { return &dimensions_; }
+
+  private:
+    static float distance(const void* left, const void* right, const void* dimensions) {
+        const std::byte* one = nullptr;
+        const std::byte* other = nullptr;
+        std::memcpy(&one, left, sizeof(one));
+        std::memcpy(&other, right, sizeof(other));
+        return 1 - static_cast<float>(cosine(one, other, *static_cast<const std::size_t*>(dimensions)));
+    }
+
+    std::size_t dimensions_;
+};
+
+} // namespace
+
+struct VectorGraph::Hnsw {
+    explicit Hnsw(std::size_t dimensions)
+        : space(dimensions), index(&space, kFirstRoom, kLinks, kBuildWidth) {
+        index.ef_ = kSearchWidth;
+    }
+    RecordSpace space;
+    hnswlib::HierarchicalNSW<float> index;
+};
+
+VectorGraph::VectorGraph(std::size_t dimensions) : hnsw_(std::make_unique<Hnsw>(dimensions)) {}
+VectorGraph::~VectorGraph() = default;
+
+std::size_t VectorGraph::size() const {
+    return hnsw_->index.cur_element_count;
+}
+
+void VectorGraph::add(const std::byte* record) {
+    auto& index = hnsw_->index;
+    const std::size_t number = index.cur_element_count;
+    if (number == index.max_elements_) index.resizeIndex(number + number / 2);
+    index.addPoint(&record, number);
+}
+
+void VectorGraph::remove(std::size_t number) {
+    hnsw_->index.markDelete(number);
+}
+
+std::vector<VectorGraph::Neighbour> VectorGraph::nearest(const std::byte* query, std::size_t most) const {
+    auto found = hnsw_->index.searchKnn(&query, most);
+    std::vector<Neighbour> nearest;
+    nearest.reserve(found.size());
+    for (; !found.empty(); found.pop())
+        nearest.push_back({found.top().second, 1.0 - static_cast<double>(found.top().first)});
+    std::ranges::reverse(nearest);
+    return nearest;
+}
+
+} // namespace npcchat
