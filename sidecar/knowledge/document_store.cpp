@@ -16,8 +16,9 @@ using db::Row;
 using db::Rows;
 using db::to_integer;
 
-// Of chunks that are written in one transaction: others wait for it.
+// Of chunks that are written in one transaction: on SQLite all others wait for it.
 constexpr std::size_t kStepBytes = 4 * 1024;
+constexpr std::size_t kPostgresStepBytes = 32 * 1024;
 // After each, chats have the database and the processor to themselves for so many times as long as it took.
 constexpr int kRest = 2;
 constexpr auto kMaxRest = std::chrono::milliseconds(100);
@@ -165,13 +166,14 @@ NewDocument prepare_document(std::string title, std::string source, std::string 
 
 // Statements that wait to be run together.
 struct DocumentStore::Writing {
+    std::size_t step = kStepBytes; // bytes of a batch that is to be run
     std::vector<db::Statement> batch;
     std::size_t bytes = 0;     // of the batch
     std::vector<Rows> results; // of the newest batch that was run
 };
 
 Task<Result<void>> DocumentStore::write(Writing& writing, bool all) {
-    if (writing.batch.empty() || (!all && writing.bytes < kStepBytes)) co_return Result<void>();
+    if (writing.batch.empty() || (!all && writing.bytes < writing.step)) co_return Result<void>();
     const auto begun = Clock::now();
     auto results = co_await database_.run(std::exchange(writing.batch, {}));
     writing.bytes = 0;
@@ -188,6 +190,7 @@ Task<Result<std::optional<std::vector<AddedDocument>>>>
 DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
     const bool postgres = database_.dialect() == db::Dialect::postgresql;
     Writing writing;
+    if (postgres) writing.step = kPostgresStepBytes;
     if (scope.npc_id.empty())
         writing.batch.push_back({kMakeScope, {scope.name, scope.owner_id}});
     else
@@ -215,7 +218,7 @@ DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
         for (std::size_t i = 0; i < document.chunks.size(); ++i) {
             append_chunk(chunks, i, document.chunks[i]);
             const bool is_last = i + 1 == document.chunks.size();
-            if (!is_last && writing.bytes + chunks.size() < kStepBytes) continue;
+            if (!is_last && writing.bytes + chunks.size() < writing.step) continue;
             writing.bytes += chunks.size();
             chunks += "]";
             writing.batch.push_back(

@@ -65,14 +65,14 @@ def test_meaning_finds_what_words_do_not(smart):
     assert report["model"] == "universal-sentence-encoder-lite"
 
 
-@pytest.mark.parametrize("message", ["Hello!", "Thank you, goodbye.", "How are you?", "What is two plus two?"])
-def test_a_message_about_nothing_quotes_nothing(smart, message):
+def test_a_message_about_nothing_quotes_nothing(smart):
     client = smart.sign_up().client
     npc_id = make_npc(client)
     add(client, npc_id, WEAPON)
     add(client, npc_id, "The ferry crosses the strait at high tide only.")
     wait_ready(smart)
-    assert known(client, npc_id, message) == []
+    for message in ("Hello!", "Thank you, goodbye.", "How are you?", "What is two plus two?"):
+        assert known(client, npc_id, message) == [], message
 
 
 def test_vectors_know_no_other_scope(smart):

@@ -3,6 +3,7 @@
 #include "knowledge/scope_vectors.hpp"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
@@ -93,6 +94,7 @@ void measure(std::size_t count) {
     fmt::print("{:>10} {:>9.1f} {:>9.0f} {:>10.2f} {:>10.2f} {:>10.2f} {:>10.2f} {:>10.3f}\n", count, built,
                resident_mib() - memory, percentile(exact, .5), percentile(exact, .99), percentile(near, .5),
                percentile(near, .99), static_cast<double>(both) / (kFound * kQueries));
+    std::fflush(stdout);
 }
 
 } // namespace
