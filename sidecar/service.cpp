@@ -6,6 +6,8 @@
 #include "http/server.hpp"
 #include "routes/routes.hpp"
 #include "services.hpp"
+#include "session/archiver.hpp"
+#include "session/redis_settings.hpp"
 #include "stores.hpp"
 
 #include <algorithm>
@@ -93,6 +95,9 @@ class Service {
         EmbeddingJob embedding(first().get_executor(), working.embedder, working.stores.embeddings(),
                                shared_.embedding);
         spawn(first().get_executor(), "embedding", [&embedding] { return embedding.run(); });
+        const auto archiver = begin_archiving();
+        if (Redis* redis = working.stores.redis())
+            spawn(first().get_executor(), "redis settings", [redis] { return check_redis_settings(*redis); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
             threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
@@ -204,6 +209,20 @@ class Service {
             timer.expires_after(more && *more ? Clock::duration(kSweepDocumentsPause) : kSweepDocumentsEvery);
             co_await timer.async_wait(use_task);
         }
+    }
+
+    // Null where nothing is to be archived.
+    std::unique_ptr<Archiver> begin_archiving() {
+        Loop& loop = *loops_.front();
+        const Config& config = shared_.config;
+        TieredSessionStore* tiered = loop.stores.tiered_sessions();
+        if (!tiered) return nullptr;
+        auto archiver = std::make_unique<Archiver>(first().get_executor(), *loop.stores.redis(), *tiered,
+                                                   loop.stores.catalog(), config.archive_after.count(),
+                                                   config.chat_ttl.count());
+        loop.metrics.archive = &archiver->metrics();
+        spawn(first().get_executor(), "archiver", [archiver = archiver.get()] { return archiver->run(); });
+        return archiver;
     }
 
     Task<void> flush_log_lines() {

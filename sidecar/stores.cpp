@@ -5,10 +5,10 @@
 #include "db/postgres.hpp"
 #include "db/sqlite.hpp"
 #include "session/redis_idempotency_store.hpp"
-#include "session/redis_session_store.hpp"
 #include "session/redis_token_budget.hpp"
 #include "session/sql_idempotency_store.hpp"
 #include "session/sql_session_store.hpp"
+#include "session/tiered_session_store.hpp"
 
 namespace npcchat {
 
@@ -46,7 +46,15 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     embeddings_ = std::make_unique<EmbeddingStore>(*database_, *searched);
     if (config.redis) {
         redis_ = Redis::open(executor, *config.redis, config.store_timeout, config.redis_replicas);
-        sessions_ = std::make_unique<RedisSessionStore>(*redis_, config.chat_ttl.count());
+        const Millis idle_ttl = config.chat_ttl.count();
+        if (const Millis after = config.archive_after.count(); after > 0) {
+            auto tiered =
+                std::make_unique<TieredSessionStore>(executor, *redis_, *database_, after, idle_ttl);
+            tiered_ = tiered.get();
+            sessions_ = std::move(tiered);
+        } else {
+            sessions_ = std::make_unique<RedisSessionStore>(*redis_, idle_ttl);
+        }
         tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
         repeats_ = std::make_unique<RedisIdempotencyStore>(*redis_);
     } else {
@@ -57,6 +65,10 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
 }
 
 Stores::~Stores() = default;
+
+db::Database& Stores::database() const {
+    return *database_;
+}
 
 const StoreMetrics& Stores::database_metrics() const {
     return database_->metrics();

@@ -14,6 +14,8 @@
 #include <memory>
 
 namespace npcchat {
+
+class TieredSessionStore;
 namespace db {
 class MeasuredDatabase;
 class Sqlite;
@@ -47,12 +49,16 @@ class Stores {
     Stores(Executor executor, StoreBackends& backends);
     ~Stores();
 
+    db::Database& database() const; // that the catalog is in
     Catalog& catalog() { return *catalog_; }
     DocumentStore& documents() { return *documents_; }
     EmbeddingStore& embeddings() { return *embeddings_; }
     SessionStore& sessions() { return *sessions_; }
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
+
+    Redis* redis() { return redis_.get(); }                   // null where there is none
+    TieredSessionStore* tiered_sessions() { return tiered_; } // null where nothing is archived
 
     // Of what lies below them; of Redis null where there is none.
     const StoreMetrics& database_metrics() const;
@@ -65,6 +71,7 @@ class Stores {
     std::unique_ptr<DocumentStore> documents_;
     std::unique_ptr<EmbeddingStore> embeddings_;
     std::unique_ptr<SessionStore> sessions_;
+    TieredSessionStore* tiered_ = nullptr; // the same
     std::unique_ptr<TokenBudget> tokens_;
     std::unique_ptr<IdempotencyStore> repeats_;
 };

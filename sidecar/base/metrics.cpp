@@ -105,6 +105,9 @@ void write_metrics(PrometheusText& out, Loops loops, std::span<const RouteName> 
         models.push_back(&loop->models);
     ModelMetrics::write(out, models);
     write_stores(out, loops);
+    for (const Metrics* loop : loops) {
+        if (loop->archive) loop->archive->write(out);
+    }
 }
 
 } // namespace npcchat

@@ -1,6 +1,7 @@
 // What one event loop counts.
 #pragma once
 
+#include "base/archive_metrics.hpp"
 #include "base/histogram.hpp"
 #include "base/model_metrics.hpp"
 #include "base/store_metrics.hpp"
@@ -28,6 +29,7 @@ struct Metrics {
     ModelMetrics models;
     const StoreMetrics* redis = nullptr; // null: not used
     const StoreMetrics* database = nullptr;
+    const ArchiveMetrics* archive = nullptr; // null but for the loop that archives
 };
 
 struct RouteName {

@@ -210,7 +210,9 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         co_return co_await answer_without_chat(services, spending, **model, npc.get(), request,
                                                std::move(*found));
     co_await spending.begin(known_tokens(npc.get(), request.message), request.bound);
-    ChatKey key{request.user_id, chat_id_for(request)};
+    const bool is_new = request.chat_id.empty();
+    // A repeat's may be there already.
+    ChatKey key{request.user_id, chat_id_for(request), is_new && request.repeat_tag.empty()};
     const std::size_t max_bytes = services.config.history_tokens * kBytesPerToken;
     auto chat = co_await services.sessions.open(std::move(key), request.npc_id, max_bytes);
     const auto granted = co_await spending.granted();
@@ -225,9 +227,9 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         co_await services.sessions.release(chat->lease);
         co_return std::unexpected(granted.error());
     }
-    if (request.chat_id.empty() && chat->exists) { // made with this key more than a day ago
+    if (is_new && chat->exists) { // made with this key more than a day ago
         co_await services.sessions.release(chat->lease);
-        ChatKey fresh{request.user_id, new_chat_id()};
+        ChatKey fresh{request.user_id, new_chat_id(), true};
         chat = co_await services.sessions.open(std::move(fresh), request.npc_id, max_bytes);
         if (!chat) co_return std::unexpected(std::move(chat.error()));
     }

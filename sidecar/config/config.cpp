@@ -115,6 +115,10 @@ void read_stores(Config& config, const Environment& environment) {
     config.store_timeout = seconds_from(environment, "STORE_TIMEOUT", 2);
     config.chat_ttl = std::chrono::seconds(
         number_from<std::int64_t>(environment, "CHAT_TTL", 30L * 86'400, 1, 100L * 365 * 86'400));
+    config.archive_after = std::chrono::seconds(
+        number_from<std::int64_t>(environment, "ARCHIVE_AFTER", 86'400, 0, 100L * 365 * 86'400));
+    // Those that end before need no archive, and without Redis they are in the database anyway.
+    if (!config.redis || config.archive_after >= config.chat_ttl) config.archive_after = {};
 }
 
 void read_models(Config& config, const Environment& environment) {

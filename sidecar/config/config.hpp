@@ -49,6 +49,8 @@ struct Config {
     int redis_replicas = 0; // that must have a turn before it is acknowledged
     std::chrono::milliseconds store_timeout{2000};
     std::chrono::milliseconds chat_ttl{};
+    // Idle chats move from Redis to the database after this time; 0: they stay, and end there.
+    std::chrono::milliseconds archive_after{};
 
     HttpTimeouts model_timeouts; // for targets that name none
     ModelTablePtr models;        // at the start; see Services::models_table

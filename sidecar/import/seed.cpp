@@ -4,18 +4,16 @@
 #include "base/ids.hpp"
 #include "db/postgres_connection.hpp"
 #include "import/seed_text.hpp"
-#include "service.hpp"
+#include "session/key_scan.hpp"
 #include "stores.hpp"
+#include "transfer/progress.hpp"
 
 #include <boost/asio/redirect_error.hpp>
 #include <fmt/format.h>
 #include <set>
-#include <unistd.h>
 
 namespace npcchat {
 namespace {
-
-using Outcome = std::expected<void, std::string>;
 
 constexpr std::string_view kHistoryPrefix = "chat_history:";
 constexpr std::string_view kMemoryPrefix = "long_memory:";
@@ -23,11 +21,6 @@ constexpr std::string_view kMemoryPrefix = "long_memory:";
 // For clients an error hides its cause; the operator has the log above it.
 std::unexpected<std::string> store_failed(const Error& error) {
     return std::unexpected("writing to our stores: " + error.detail);
-}
-
-void progress(std::string_view what, std::size_t done) {
-    static const bool to_terminal = isatty(STDERR_FILENO) == 1;
-    if (to_terminal && done % 100 == 0) fmt::print(stderr, "\r{}: {} ", what, done);
 }
 
 struct Counts {
@@ -53,6 +46,7 @@ class SeedImport {
     Task<Outcome> run(std::string seed_database, std::optional<RedisUrl> seed_redis) {
         auto outcome = co_await import_catalog(std::move(seed_database));
         if (outcome && seed_redis) outcome = co_await import_chats(std::move(*seed_redis));
+        progress_.end();
         if (outcome && !seed_redis)
             fmt::print("no --redis and no REDIS_URL: chats and memories were left out\n");
         if (outcome) counts_.print();
@@ -81,6 +75,7 @@ class SeedImport {
     }
 
     Task<Outcome> import_users(const PGresult* rows) {
+        progress_.begin("users", PQntuples(rows));
         for (int row = 0; row < PQntuples(rows); ++row) {
             const std::string name = PQgetvalue(rows, row, 0);
             const std::string key = PQgetvalue(rows, row, 2);
@@ -94,12 +89,13 @@ class SeedImport {
             if (*added && **added != name)
                 fmt::print("the name '{}' is taken, imported as '{}'\n", name, **added);
             ++(*added ? counts_.users : counts_.unchanged);
-            progress("users", static_cast<std::size_t>(row));
+            progress_.set(row + 1);
         }
         co_return Outcome();
     }
 
     Task<Outcome> import_npcs(const PGresult* rows) {
+        progress_.begin("NPCs", PQntuples(rows));
         for (int row = 0; row < PQntuples(rows); ++row) {
             Npc npc;
             npc.npc_id = PQgetvalue(rows, row, 0);
@@ -111,7 +107,7 @@ class SeedImport {
             const auto added = co_await stores_.catalog().import_npc(std::move(npc));
             if (!added) co_return store_failed(added.error());
             ++(*added ? counts_.npcs : counts_.unchanged);
-            progress("NPCs", static_cast<std::size_t>(row));
+            progress_.set(row + 1);
         }
         co_return Outcome();
     }
@@ -135,30 +131,29 @@ class SeedImport {
         if (outcome) outcome = co_await collect_names(redis, kHistoryPrefix);
         if (outcome) outcome = co_await collect_names(redis, kMemoryPrefix);
         if (!outcome) co_return outcome;
-        std::size_t done = 0;
+        progress_.begin("chats", static_cast<std::int64_t>(names_.size()));
+        std::int64_t done = 0;
         for (const auto& [key, chat_id] : names_) {
             outcome = co_await import_chat(redis, key, chat_id);
             if (!outcome) co_return outcome;
-            progress("chats", ++done);
+            progress_.set(++done);
         }
         co_return Outcome();
     }
 
     Task<Outcome> collect_names(Redis& redis, std::string_view prefix) {
-        const std::string pattern = std::string(prefix) + "*";
-        std::string cursor = "0";
-        do {
-            auto page = co_await redis.scan(cursor, pattern, 500);
-            if (!page) co_return std::unexpected("the seed's Redis did not answer SCAN");
-            cursor = std::move(page->cursor);
-            for (const std::string& key : page->keys) {
+        KeyScan scan(redis, std::string(prefix) + "*", 500);
+        while (!scan.done()) {
+            const auto keys = co_await scan.next();
+            if (!keys) co_return std::unexpected("the seed's Redis did not answer SCAN");
+            for (const std::string& key : *keys) {
                 auto name = parse_seed_chat_name(key, prefix);
                 if (name)
                     names_.emplace(std::move(name->key), std::move(name->chat_id));
                 else
                     ++counts_.without_user;
             }
-        } while (cursor != "0");
+        }
         co_return Outcome();
     }
 
@@ -209,43 +204,32 @@ class SeedImport {
     const Config& config_;
     Stores& stores_;
     std::unique_ptr<Redis> redis_; // the seed's; ends after the loop
+    Progress progress_;
     Counts counts_;
     std::set<std::pair<std::string, std::string>> names_; // key and chat_id
 };
 
-std::expected<std::optional<RedisUrl>, std::string> seed_redis_of(const Config& config,
-                                                                  std::span<const std::string_view> args) {
-    if (args.empty()) return config.redis;
-    if (args.size() != 2 || args[0] != "--redis") return std::unexpected("usage: import-seed [--redis URL]");
-    auto url = parse_redis_url(args[1]);
-    if (!url) return std::unexpected("--redis: " + url.error());
-    return std::optional(std::move(*url));
+Task<Outcome> import_from(Executor executor, const Config& config, Stores& stores, std::string database,
+                          std::optional<RedisUrl> redis) {
+    SeedImport import(executor, config, stores);
+    co_return co_await import.run(std::move(database), std::move(redis));
 }
 
 } // namespace
 
-std::expected<void, std::string> import_seed(const Config& config, const Environment& environment,
-                                             std::span<const std::string_view> args) {
-    auto redis = seed_redis_of(config, args);
-    if (!redis) return std::unexpected(std::move(redis.error()));
+Outcome import_seed(const Config& config, const Environment& environment,
+                    const std::optional<std::string>& redis_url) {
+    std::optional<RedisUrl> redis = config.redis;
+    if (redis_url) {
+        auto address = parse_redis_url(*redis_url);
+        if (!address) return std::unexpected("--redis: " + address.error());
+        redis = std::move(*address);
+    }
     const auto database = environment("SEED_DATABASE_URL");
     if (!database) return std::unexpected("SEED_DATABASE_URL is not set: the seed's postgresql://… URL");
-    if (auto prepared = prepare_database(config); !prepared) return prepared;
-    auto backends = StoreBackends::open(config);
-    if (!backends) return std::unexpected(std::move(backends.error()));
-
-    asio::io_context context{1};
-    Stores stores(context.get_executor(), **backends);
-    SeedImport import(context.get_executor(), config, stores);
-    Outcome outcome = std::unexpected("the import ended early");
-    asio::co_spawn(context.get_executor(), import.run(*database, std::move(*redis)),
-                   [&](std::exception_ptr error, Outcome result) {
-                       report_exception("import", error);
-                       if (!error) outcome = std::move(result);
-                       context.stop();
-                   });
-    context.run();
-    return outcome;
+    return run_on_stores(config, [&](Executor executor, Stores& stores) {
+        return import_from(executor, config, stores, *database, redis);
+    });
 }
 
 } // namespace npcchat

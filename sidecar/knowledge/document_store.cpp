@@ -38,7 +38,8 @@ constexpr std::string_view kInsertDocument =
     "WHERE s.name = $1 AND NOT " HAS_SAME;
 constexpr std::string_view kPublish =
     "UPDATE documents SET state = CASE WHEN EXISTS (SELECT 1 FROM scopes s WHERE s.name = $1 AND "
-    "NOT " HAS_SAME ") THEN 1 ELSE 2 END WHERE document_id = $3 AND state = 0";
+    "NOT " HAS_SAME ") THEN 1 ELSE 2 END, created = CASE WHEN $4 > 0 THEN $4 ELSE created END "
+    "WHERE document_id = $3 AND state = 0";
 #undef HAS_SAME
 constexpr std::string_view kCountPublished =
     "UPDATE scopes SET documents = documents + 1 WHERE name = $1 AND EXISTS "
@@ -142,7 +143,8 @@ Scope Scope::of_world(UserId owner, std::string_view world) {
 }
 
 NewDocument prepare_document(std::string title, std::string source, std::string metadata, std::string text) {
-    NewDocument document{std::move(title), std::move(source), std::move(metadata), std::move(text), "", {}};
+    NewDocument document{
+        std::move(title), std::move(source), std::move(metadata), std::move(text), "", {}, "", 0};
     document.digest = digest_of(document);
     for (Chunk& chunk : cut_into_chunks(document.title, document.text)) {
         std::string digest = sha256_hex(chunk.heading + "\n" + std::string(chunk.text));
@@ -188,10 +190,13 @@ DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
     struct Added {
         std::string id;
         std::string digest;
+        Millis created = 0;
     };
     std::vector<Added> added;
     for (NewDocument& document : documents) {
-        const Added& one = added.emplace_back(Added{new_uuid4(), std::move(document.digest)});
+        std::string id = document.document_id.empty() ? new_uuid4() : std::move(document.document_id);
+        const Added& one =
+            added.emplace_back(Added{std::move(id), std::move(document.digest), document.created});
         const auto bytes = static_cast<std::int64_t>(document.text.size());
         const auto count = static_cast<std::int64_t>(document.chunks.size());
         writing.bytes += document.text.size() / 8; // it is written, but not indexed
@@ -216,7 +221,7 @@ DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
         document.chunks.clear();
     }
     for (const Added& one : added) {
-        writing.batch.push_back({kPublish, {scope.name, one.digest, one.id}});
+        writing.batch.push_back({kPublish, {scope.name, one.digest, one.id, one.created}});
         writing.batch.push_back({kCountPublished, {scope.name, one.id}});
         writing.batch.push_back({kSelectAdded, {scope.name, one.digest}});
     }

@@ -41,6 +41,8 @@ struct NewDocument {
     std::string text;
     std::string digest; // of all that
     std::vector<NewChunk> chunks;
+    std::string document_id = {}; // of one that was elsewhere; empty: a new one
+    Millis created = 0;           // the same; 0: now
 };
 
 // Cuts the text into chunks, none where it is white space. For a thread of its own: it takes time in

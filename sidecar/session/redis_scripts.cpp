@@ -38,6 +38,8 @@ while last >= oldest and left > 0 do
     last = first - 1
 end
 local ends_soon = tonumber(meta[5] or '0') <= now + tonumber(ARGV[6])
+if ends_soon and ARGV[7] ~= '' and meta[4] then
+)" EXTEND("ARGV[7]") R"(end
 local reply = {'ok', meta[1], meta[2], count, ends_soon and 1 or 0}
 for i = #newest_first, 1, -1 do reply[#reply + 1] = newest_first[i] end
 return reply
@@ -87,18 +89,21 @@ return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 )";
 
 constexpr std::string_view kHistory = R"(
-local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory')
-return {meta[1], meta[2], redis.call('LRANGE', KEYS[3], 0, -1), redis.call('HGETALL', KEYS[4])}
+local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory', 'remembered')
+return {meta[1], meta[2], meta[3], redis.call('LRANGE', KEYS[3], 0, -1), redis.call('HGETALL', KEYS[4])}
 )";
 
 constexpr std::string_view kImportChat = "local LATE = 'late'\n" LATE("ARGV[1]") R"(
-if redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then return 'exists' end
-local count = 0
-for i = 4, #ARGV, 2 do
+local count = tonumber(ARGV[3])
+local has = redis.call('EXISTS', KEYS[2]) > 0 and redis.call('LLEN', KEYS[3]) or -1
+if has ~= count then return 'other' end
+count = math.max(count, 0)
+for i = 7, #ARGV, 2 do
     count = redis.call('RPUSH', KEYS[3], ARGV[i])
     if ARGV[i + 1] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[i + 1]) end
 end
-redis.call('HSET', KEYS[2], 'memory', ARGV[3], 'remembered', 0, 'count', count)
+redis.call('HSET', KEYS[2], 'memory', ARGV[5], 'remembered', ARGV[6], 'count', count)
+if ARGV[4] ~= '?' then redis.call('HSET', KEYS[2], 'npc', ARGV[4]) end
 )" EXTEND("ARGV[2]") "return 'ok'";
 #undef EXTEND
 #undef LATE

@@ -5,8 +5,9 @@
 
 namespace npcchat::scripts {
 
-// ARGV: token, lease in ms, deadline, npc ('?' for any), bytes of text wanted.
-// Gives {"late" | "busy" | "npc"}, or {"ok", npc | nil, memory | nil, number of messages, messages…}.
+// ARGV: token, lease in ms, deadline, npc ('?' for any), bytes of text wanted, ms that count as a near end,
+// and by how many ms that is put off at once ('': not before the commit). Gives {"late" | "busy" | "npc"}, or
+// {"ok", npc | nil, memory | nil, number of messages, messages…}.
 const Redis::Script& open();
 
 // ARGV: token, deadline, idle ms, npc, question, answer, scratchpad. Gives "late", "lost" or "ok".
@@ -24,11 +25,13 @@ const Redis::Script& confirm();
 // ARGV: token, lease in ms, deadline. Gives 1 where the lease was ours.
 const Redis::Script& renew();
 
-// Gives {npc | nil, memory | nil, log, pad as pairs}; one script, so that no turn is half in it.
+// Gives {npc | nil, memory | nil, remembered | nil, log, pad as pairs}; one script, so that no turn is half
+// in it.
 const Redis::Script& history();
 
-// ARGV: deadline, idle ms, memory, then for each message the message and its scratchpad.
-// Gives "late", "exists" or "ok".
+// ARGV: deadline, idle ms, number of messages that it must have (-1: it must not be there), npc ('?' for
+// none), memory, remembered, then for each message the message and its scratchpad. Gives "late", "other" (it
+// has another number) or "ok".
 const Redis::Script& import_chat();
 
 } // namespace npcchat::scripts

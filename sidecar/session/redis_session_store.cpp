@@ -1,5 +1,8 @@
 #include "session/redis_session_store.hpp"
 
+#include "base/number.hpp"
+#include "session/archive_scripts.hpp"
+#include "session/key_scan.hpp"
 #include "session/redis_scripts.hpp"
 
 #include <charconv>
@@ -12,6 +15,8 @@ namespace {
 // Putting a chat's end off costs three commands. Where chats live long, it is put off a sixteenth too far,
 // and again only when a quarter of that is left: enough for the longest turn, so that no chat ends early.
 constexpr Millis kLongLife = 4LL * 3600 * 1000;
+
+constexpr std::int64_t kNone = -1; // messages of a chat that is not there
 
 Millis reserve_of(Millis idle_ttl) {
     return idle_ttl >= kLongLife ? idle_ttl / 16 : 0;
@@ -59,7 +64,7 @@ Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::
     auto reply = co_await redis_.run(scripts::open(), keys_of(open.lease.chat),
                                      {open.lease.token, std::to_string(kLeaseMillis), redis_.deadline(),
                                       npc_id.value_or("?"), std::to_string(max_bytes),
-                                      std::to_string(idle_ttl_ + reserve_of(idle_ttl_) / 4)});
+                                      std::to_string(near_end()), ends_when_told_ ? life() : ""});
     if (!reply) co_return std::unexpected(std::move(reply.error()));
     const RedisReply& parts = *reply;
     const std::string_view status = parts.size() > 0 ? parts[0].text() : "";
@@ -92,6 +97,11 @@ Task<Result<void>> RedisSessionStore::commit_memory(const Lease& lease, std::str
         scripts::commit_memory(), keys_of(lease.chat),
         {lease.token, redis_.deadline(), life(), std::move(memory), std::to_string(message_count)});
     co_return written(reply);
+}
+
+// A chat that ends in less has its end put off.
+Millis RedisSessionStore::near_end() const {
+    return ends_when_told_ ? kUntilTold / 2 : idle_ttl_ + reserve_of(idle_ttl_) / 4;
 }
 
 std::string RedisSessionStore::life() const {
@@ -129,10 +139,10 @@ Task<Result<std::optional<ChatHistory>>> RedisSessionStore::history(ChatKey chat
     auto reply = co_await redis_.run(scripts::history(), keys_of(chat), {});
     if (!reply) co_return std::unexpected(std::move(reply.error()));
     const RedisReply& parts = *reply;
-    if (parts.size() != 4) co_return store_unavailable();
-    ChatHistory history{optional_text(parts[0]), std::string(parts[1].text()), {}};
-    const RedisReply log = parts[2];
-    const RedisReply pads = parts[3];
+    if (parts.size() != 5) co_return store_unavailable();
+    ChatHistory history{optional_text(parts[0]), std::string(parts[1].text()), {}, parts[2].integer()};
+    const RedisReply log = parts[3];
+    const RedisReply pads = parts[4];
     if (log.size() == 0 && history.memory.empty()) co_return std::nullopt;
     for (std::size_t i = 0; i < log.size(); ++i)
         history.messages.push_back(decode(log[i].text()));
@@ -140,12 +150,20 @@ Task<Result<std::optional<ChatHistory>>> RedisSessionStore::history(ChatKey chat
         const auto index = static_cast<std::size_t>(pads[i].integer());
         if (index < history.messages.size()) history.messages[index].scratchpad = pads[i + 1].text();
     }
+    if (!history.messages.empty()) history.used = history.messages.back().at;
     co_return history;
 }
 
 Task<Result<bool>> RedisSessionStore::import_chat(ChatKey chat, ChatHistory history) {
-    std::vector<std::string> args{redis_.deadline(), life(), std::move(history.memory)};
-    for (Message& message : history.messages) {
+    if (history.memory.empty() && history.messages.empty()) co_return false;
+    co_return co_await append_chat(std::move(chat), kNone, std::move(history));
+}
+
+Task<Result<bool>> RedisSessionStore::append_chat(ChatKey chat, std::int64_t count, ChatHistory part) {
+    std::vector<std::string> args{redis_.deadline(),      life(),
+                                  std::to_string(count),  part.npc_id.value_or("?"),
+                                  std::move(part.memory), std::to_string(part.remembered)};
+    for (Message& message : part.messages) {
         args.push_back(encode(message));
         args.push_back(std::move(message.scratchpad));
     }
@@ -155,21 +173,59 @@ Task<Result<bool>> RedisSessionStore::import_chat(ChatKey chat, ChatHistory hist
     co_return reply->text() == "ok";
 }
 
-// The chats' names are listed nowhere else. Keys that come meanwhile may be missed, those that are there are
-// not.
-Task<Result<void>> RedisSessionStore::forget_user(UserId user_id) {
-    const std::string pattern = fmt::format("npcchat:{{[cu]:{}[:}}]*", user_id);
-    std::string cursor = "0";
-    do {
-        auto page = co_await redis_.scan(cursor, pattern, 1000);
-        if (!page) co_return std::unexpected(std::move(page.error()));
-        cursor = std::move(page->cursor);
-        for (const std::string& key : page->keys) {
-            auto deleted = co_await redis_.command({"UNLINK", key});
-            if (!deleted) co_return std::unexpected(std::move(deleted.error()));
+std::optional<ChatKey> RedisSessionStore::chat_of_key(std::string_view key) {
+    constexpr std::string_view kBegin = "npcchat:{c:";
+    const auto end = key.find('}');
+    const auto colon = key.find(':', kBegin.size());
+    if (!key.starts_with(kBegin) || end == key.npos || colon > end) return std::nullopt;
+    const auto user_id = parse_number<UserId>(key.substr(kBegin.size(), colon - kBegin.size()));
+    if (!user_id) return std::nullopt;
+    return ChatKey{*user_id, std::string(key.substr(colon + 1, end - colon - 1))};
+}
+
+// The chats' names are listed nowhere else.
+Task<Result<std::vector<ChatKey>>> RedisSessionStore::chats() {
+    KeyScan scan(redis_, kChatPattern, 1000);
+    std::vector<ChatKey> found;
+    while (!scan.done()) {
+        const auto keys = co_await scan.next();
+        if (!keys) co_return std::unexpected(keys.error());
+        for (const std::string& key : *keys) {
+            if (auto chat = chat_of_key(key)) found.push_back(std::move(*chat));
         }
-    } while (cursor != "0");
+    }
+    co_return found;
+}
+
+Task<Result<void>> RedisSessionStore::forget_user(UserId user_id) {
+    KeyScan scan(redis_, fmt::format("npcchat:{{[cu]:{}[:}}]*", user_id), 1000);
+    while (!scan.done()) {
+        const auto keys = co_await scan.next();
+        if (!keys) co_return std::unexpected(keys.error());
+        for (const std::string& key : *keys) {
+            const auto deleted = co_await redis_.command({"UNLINK", key});
+            if (!deleted) co_return std::unexpected(deleted.error());
+        }
+    }
     co_return Result<void>();
+}
+
+Task<Result<std::optional<RedisSessionStore::State>>> RedisSessionStore::state(ChatKey chat) {
+    const auto reply = co_await redis_.run(scripts::chat_state(), keys_of(chat), {});
+    if (!reply) co_return std::unexpected(reply.error());
+    const RedisReply& parts = *reply;
+    if (parts.size() != 4) co_return std::nullopt;
+    co_return State{parts[0].integer(), parts[1].integer(), decode(parts[3].text()).at,
+                    parts[2].integer() - now_ms()};
+}
+
+Task<Result<bool>> RedisSessionStore::let_end(ChatKey chat, State state, Millis ttl) {
+    const auto reply = co_await redis_.run(scripts::let_chat_end(), keys_of(chat),
+                                           {redis_.deadline(), std::to_string(state.count),
+                                            std::to_string(state.remembered), std::to_string(ttl)});
+    if (!reply) co_return std::unexpected(reply.error());
+    if (reply->text() == "late") co_return came_late();
+    co_return reply->text() == "ok";
 }
 
 Task<void> RedisSessionStore::sweep() {

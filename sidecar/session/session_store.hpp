@@ -16,6 +16,7 @@ namespace npcchat {
 struct ChatKey {
     UserId user_id = 0;
     std::string chat_id;
+    bool is_new = false; // its id was made just now: no store has it
 };
 
 // The right to answer in a chat. Held by one turn at a time, lives kLeaseMillis unless renewed.
@@ -56,6 +57,8 @@ struct ChatHistory {
     std::optional<std::string> npc_id;
     std::string memory;
     std::vector<Message> messages; // oldest first
+    std::int64_t remembered = 0;   // messages that the memory stands for
+    Millis used = 0;               // when it was last used, since 1970; 0: not known
 };
 
 // 503 where the store is down or does not answer within its deadline; what was to be written is then either
@@ -88,6 +91,13 @@ class SessionStore {
 
     // Makes a chat as it was elsewhere; false, and nothing done, where there is one already.
     virtual Task<Result<bool>> import_chat(ChatKey chat, ChatHistory history) = 0;
+
+    // Goes on with such a chat: adds messages and takes over what else `part` says, where the chat has
+    // exactly `count` messages now. False, and nothing done, where it has not.
+    virtual Task<Result<bool>> append_chat(ChatKey chat, std::int64_t count, ChatHistory part) = 0;
+
+    // Those that there are, in no order; what comes or goes meanwhile may be missed or stand twice.
+    virtual Task<Result<std::vector<ChatKey>>> chats() = 0;
 
     // Ends all chats of a user who was deleted. A turn that is under way may still be stored where no user's
     // row is needed for it; nobody can read it.

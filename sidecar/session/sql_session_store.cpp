@@ -25,7 +25,7 @@ constexpr std::string_view kDropLease =
     "now_ms()) "
 
 constexpr std::string_view kSelectChat =
-    "SELECT npc_id, memory, remembered, messages FROM chats WHERE user_id = $1 AND chat_id = $2";
+    "SELECT npc_id, memory, remembered, messages, used FROM chats WHERE user_id = $1 AND chat_id = $2";
 // The newest message always comes, then as many as fit; the prompt counts more exactly.
 constexpr std::string_view kSelectRecent = R"(
 SELECT role, text, at, '' AS scratchpad, repeat_tag FROM (
@@ -53,17 +53,29 @@ constexpr std::string_view kSetMemory =
     "AND" LEASE_IS_OURS "RETURNING remembered";
 #undef LEASE_IS_OURS
 
+// $3 says whether it is bound to $4.
 constexpr std::string_view kImportChat = R"(
 INSERT INTO chats (user_id, chat_id, npc_id, memory, remembered, messages, used)
-VALUES ($1, $2, NULL, $3, 0, $4, now_ms()) ON CONFLICT DO NOTHING RETURNING messages)";
+SELECT u.id, $2, CASE WHEN $3 = 1 THEN $4 END, $5, $6, $7, $8 FROM users u WHERE u.id = $1
+ON CONFLICT DO NOTHING RETURNING messages)";
+constexpr std::string_view kAppendChat = R"(
+UPDATE chats SET npc_id = CASE WHEN $3 = 1 THEN $4 END, memory = $5, remembered = $6, messages = $7, used = $8
+WHERE user_id = $1 AND chat_id = $2 AND messages = $9 RETURNING messages)";
+// Nothing, where the statement before it has done nothing.
 constexpr std::string_view kImportMessage = R"(
-INSERT INTO messages (user_id, chat_id, seq, role, text, scratchpad, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT DO NOTHING)";
+INSERT INTO messages (user_id, chat_id, seq, role, text, scratchpad, at)
+SELECT c.user_id, c.chat_id, $3, $4, $5, $6, $7 FROM chats c
+WHERE c.user_id = $1 AND c.chat_id = $2 AND c.messages = $8 ON CONFLICT DO NOTHING)";
+constexpr std::string_view kListChats = "SELECT user_id, chat_id FROM chats WHERE (user_id, chat_id) > ($1, "
+                                        "$2) ORDER BY user_id, chat_id LIMIT $3";
 
 constexpr std::string_view kDropUsersChats = "DELETE FROM chats WHERE user_id = $1";
 constexpr std::string_view kDropUsersLeases = "DELETE FROM chat_leases WHERE user_id = $1";
+// Some of them: with their messages they may be many, and others use the database too.
 constexpr std::string_view kDropIdleChats = R"(
-DELETE FROM chats WHERE used < now_ms() - $1)";
+DELETE FROM chats WHERE (user_id, chat_id) IN
+    (SELECT c.user_id, c.chat_id FROM chats c WHERE c.used < now_ms() - $1 ORDER BY c.used LIMIT $2)
+RETURNING chat_id)";
 constexpr std::string_view kDropOldLeases = "DELETE FROM chat_leases WHERE until < now_ms() - 60000";
 
 // Bounds the rows that are looked at: no chat's messages average fewer bytes for long.
@@ -103,6 +115,29 @@ db::Statement insert_of(const Lease& lease, const Message& message, std::int64_t
     return with_lease(
         kInsertMessage, lease,
         {role_name(message.speaker), message.text, message.scratchpad, message.at, back, message.repeat_tag});
+}
+
+// `head` is kImportChat or kAppendChat; `count`: messages that the chat has before.
+std::vector<db::Statement> import_batch(std::string_view head, const ChatKey& chat, std::int64_t count,
+                                        ChatHistory part) {
+    const std::int64_t total = count + static_cast<std::int64_t>(part.messages.size());
+    std::vector<db::Value> params{chat.user_id,
+                                  chat.chat_id,
+                                  std::int64_t{part.npc_id.has_value()},
+                                  part.npc_id.value_or(""),
+                                  std::move(part.memory),
+                                  part.remembered,
+                                  total,
+                                  part.used > 0 ? part.used : now_ms()};
+    if (head.data() == kAppendChat.data()) params.emplace_back(count);
+    std::vector<db::Statement> batch;
+    batch.push_back({head, std::move(params)});
+    for (Message& message : part.messages) {
+        batch.push_back({kImportMessage,
+                         {chat.user_id, chat.chat_id, ++count, role_name(message.speaker),
+                          std::move(message.text), std::move(message.scratchpad), message.at, total}});
+    }
+    return batch;
 }
 
 } // namespace
@@ -188,7 +223,8 @@ Task<Result<std::optional<ChatHistory>>> SqlSessionStore::history(ChatKey chat) 
     if (!results) co_return std::unexpected(std::move(results.error()));
     if (results->front().empty()) co_return std::nullopt;
     const Row& row = results->front().front();
-    co_return ChatHistory{row[0], row[1].value_or(""), messages_of(results->back())};
+    co_return ChatHistory{row[0], row[1].value_or(""), messages_of(results->back()), to_integer(row[2]),
+                          to_integer(row[4])};
 }
 
 Task<Result<bool>> SqlSessionStore::import_chat(ChatKey chat, ChatHistory history) {
@@ -196,18 +232,27 @@ Task<Result<bool>> SqlSessionStore::import_chat(ChatKey chat, ChatHistory histor
     auto existing = co_await db::run_one(database_, kSelectChat, {chat.user_id, chat.chat_id});
     if (!existing) co_return std::unexpected(std::move(existing.error()));
     if (!existing->empty()) co_return false;
-    std::vector<db::Statement> batch;
-    batch.push_back(
-        {kImportChat,
-         {chat.user_id, chat.chat_id, history.memory, static_cast<std::int64_t>(history.messages.size())}});
-    std::int64_t seq = 0;
-    for (const Message& message : history.messages) {
-        batch.push_back({kImportMessage,
-                         {chat.user_id, chat.chat_id, ++seq, role_name(message.speaker), message.text,
-                          message.scratchpad, message.at}});
-    }
-    auto results = co_await database_.run(std::move(batch));
+    auto results = co_await database_.run(import_batch(kImportChat, chat, 0, std::move(history)));
     co_return map(std::move(results), [](const auto& all) { return !all.front().empty(); });
+}
+
+Task<Result<bool>> SqlSessionStore::append_chat(ChatKey chat, std::int64_t count, ChatHistory part) {
+    auto results = co_await database_.run(import_batch(kAppendChat, chat, count, std::move(part)));
+    co_return map(std::move(results), [](const auto& all) { return !all.front().empty(); });
+}
+
+Task<Result<std::vector<ChatKey>>> SqlSessionStore::chats() {
+    constexpr std::int64_t kPage = 5000;
+    std::vector<ChatKey> found;
+    ChatKey last{-1, ""};
+    for (;;) {
+        const auto rows = co_await db::run_one(database_, kListChats, {last.user_id, last.chat_id, kPage});
+        if (!rows) co_return std::unexpected(rows.error());
+        if (rows->empty()) co_return found;
+        for (const Row& row : *rows)
+            found.push_back({to_integer(row[0]), row[1].value_or("")});
+        last = found.back();
+    }
 }
 
 Task<Result<void>> SqlSessionStore::forget_user(UserId user_id) {
@@ -220,10 +265,12 @@ Task<Result<void>> SqlSessionStore::forget_user(UserId user_id) {
 }
 
 Task<void> SqlSessionStore::sweep() {
-    std::vector<db::Statement> batch;
-    batch.push_back({kDropIdleChats, {idle_ttl_}});
-    batch.push_back({kDropOldLeases, {}});
-    co_await database_.run(std::move(batch));
+    constexpr std::int64_t kStep = 200;
+    co_await db::run_one(database_, kDropOldLeases, {});
+    for (bool more = true; more;) {
+        const auto dropped = co_await db::run_one(database_, kDropIdleChats, {idle_ttl_, kStep});
+        more = dropped && static_cast<std::int64_t>(dropped->size()) == kStep;
+    }
 }
 
 Task<Result<void>> SqlSessionStore::ping() {

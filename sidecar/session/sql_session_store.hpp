@@ -19,6 +19,8 @@ class SqlSessionStore final : public SessionStore {
     Task<void> renew(const Lease& lease) override;
     Task<Result<std::optional<ChatHistory>>> history(ChatKey chat) override;
     Task<Result<bool>> import_chat(ChatKey chat, ChatHistory history) override;
+    Task<Result<bool>> append_chat(ChatKey chat, std::int64_t count, ChatHistory part) override;
+    Task<Result<std::vector<ChatKey>>> chats() override;
     Task<Result<void>> forget_user(UserId user_id) override;
     Task<void> sweep() override;
     Task<Result<void>> ping() override;

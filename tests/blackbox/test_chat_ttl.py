@@ -41,7 +41,7 @@ def test_an_idle_chat_ends(fresh, stores):
 
 
 def test_all_keys_of_a_long_lived_chat_have_an_end(fresh):
-    product = fresh.start(REDIS, CHAT_TTL=30 * DAY // 1000)
+    product = fresh.start(REDIS, CHAT_TTL=30 * DAY // 1000, ARCHIVE_AFTER=0)
     user = product.sign_up()
     npc_id = make_npc(user.client, has_scratchpad=True)
     chat_id = say(user.client, npc_id, "one")["chat_id"]

@@ -2,15 +2,12 @@
 
 import crypt
 import json
-import os
-import pathlib
 import sqlite3
-import subprocess
 
 import pytest
-from harness import ROOT
 from harness.launcher import ALL_STORES, EMBEDDED, REDIS
 from harness.ports import fresh_address
+from harness.sidecar_command import run_sidecar
 from harness.talk import end, full_history, history, make_npc, said, say, send
 
 # As the README of the system before this one creates them.
@@ -46,10 +43,8 @@ SHOWN = [("user", "hello"), ("assistant", "Good day, sir."),
 
 
 def run_import(product, arguments, seed_url):
-    build = pathlib.Path(os.environ.get("NPCCHAT_BUILD_DIR", ROOT / "build"))
     env = product.env if seed_url is None else {**product.env, "SEED_DATABASE_URL": seed_url}
-    return subprocess.run([build / "npcchat-sidecar", "import-seed", *arguments], env=env, capture_output=True,
-                          text=True, timeout=60)
+    return run_sidecar(env, "import-seed", *arguments)
 
 
 def last_part(url):

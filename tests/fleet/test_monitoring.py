@@ -2,6 +2,7 @@
 should and not before."""
 
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 import pytest
 import yaml
 from harness import ROOT
-from harness.launcher import EMBEDDED, Launcher
+from harness.launcher import REDIS, Launcher
 from harness.prometheus import Metrics
 from harness.talk import make_npc, say
 
@@ -53,9 +54,10 @@ def promtool(*arguments):
 def exported():
     """What the product shows on both pages, after some use: an answer, refusals, a failure of the model."""
     with tempfile.TemporaryDirectory(prefix="npcchat-fleet-") as folder:
+        pathlib.Path(folder).chmod(0o711)  # PostgreSQL's user has to get in
         launcher = Launcher(folder)
         try:
-            product = launcher.shared(EMBEDDED, RATE_LIMIT="3")
+            product = launcher.shared(REDIS, RATE_LIMIT="3")
             user = product.sign_up()
             say(user.client, None, "hello")
             say(product.admin, make_npc(product.admin), "hello")

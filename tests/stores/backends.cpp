@@ -4,10 +4,8 @@
 #include "db/migrations.hpp"
 #include "db/postgres.hpp"
 #include "session/redis_idempotency_store.hpp"
-#include "session/redis_session_store.hpp"
 #include "session/redis_token_budget.hpp"
 #include "session/sql_idempotency_store.hpp"
-#include "session/sql_session_store.hpp"
 
 #include <atomic>
 #include <csignal>
@@ -54,6 +52,16 @@ std::string query_sqlite(const std::string& path, const std::string& sql) {
     std::string text = error;
     sqlite3_free(error);
     throw std::runtime_error(text);
+}
+
+bool has_sqlite(Kind kind) {
+    return kind == Kind::sqlite || kind == Kind::tiered;
+}
+
+std::unique_ptr<db::Database> open_database(const Home& home, Clock::duration limit) {
+    auto handle = db::open_sqlite(home.sqlite_path());
+    if (!handle) throw std::runtime_error(handle.error());
+    return std::make_unique<db::Sqlite>(std::move(*handle), limit);
 }
 
 struct ProcessStatus {
@@ -106,6 +114,9 @@ void PrintTo(Kind kind, std::ostream* out) {
     case Kind::redis:
         *out << "Redis";
         return;
+    case Kind::tiered:
+        *out << "Tiered";
+        return;
     case Kind::redis_cluster:
         *out << "RedisCluster";
         return;
@@ -125,7 +136,7 @@ std::string service(const char* variable) {
 
 Home::Home(Kind kind, bool migrated) : kind_(kind) {
     static std::atomic<int> count = 0;
-    if (kind_ == Kind::sqlite) folder_ = new_folder();
+    if (has_sqlite(kind_)) folder_ = new_folder();
     if (kind_ == Kind::postgresql) {
         const std::string url = service("TEST_DATABASE_URL");
         database_name_ = fmt::format("contract_{}_{}", getpid(), ++count);
@@ -149,38 +160,42 @@ Home::~Home() {
 
 void Home::migrate() const {
     if (kind_ == Kind::postgresql) require(db::migrate_postgres(postgres_url_));
-    if (kind_ != Kind::sqlite) return;
+    if (!has_sqlite(kind_)) return;
     auto handle = db::open_sqlite(sqlite_path());
     if (!handle) throw std::runtime_error(handle.error());
     require(db::migrate_sqlite(handle->get()));
 }
 
 std::string Home::query(const std::string& sql) const {
-    if (kind_ == Kind::sqlite) return query_sqlite(sqlite_path(), sql);
+    if (has_sqlite(kind_)) return query_sqlite(sqlite_path(), sql);
     PlainPostgres connection(postgres_url_);
     connection.query("SET search_path TO npcchat");
     return connection.query(sql);
 }
 
 Node::Node(Loop& loop, const Home& home, NodeOptions options) {
-    if (is_redis(home.kind())) {
+    if (has_sqlite(home.kind())) database_ = open_database(home, options.limit);
+    if (home.kind() == Kind::postgresql) {
+        database_ =
+            std::make_unique<db::Postgres>(loop.executor(), home.postgres_url(), connector_, options.limit);
+    }
+    if (database_) catalog_ = std::make_unique<Catalog>(*database_);
+    if (is_redis(home.kind()) || home.kind() == Kind::tiered) {
         redis_ = Redis::open(loop.executor(), redis_url(home.kind()), options.limit);
-        sessions_ = std::make_unique<RedisSessionStore>(*redis_, options.idle_ttl);
         tokens_ = std::make_unique<RedisTokenBudget>(*redis_);
         repeats_ = std::make_unique<RedisIdempotencyStore>(*redis_);
     } else {
-        if (home.kind() == Kind::sqlite) {
-            auto handle = db::open_sqlite(home.sqlite_path());
-            if (!handle) throw std::runtime_error(handle.error());
-            database_ = std::make_unique<db::Sqlite>(std::move(*handle), options.limit);
-        } else {
-            database_ = std::make_unique<db::Postgres>(loop.executor(), home.postgres_url(), connector_,
-                                                       options.limit);
-        }
-        catalog_ = std::make_unique<Catalog>(*database_);
         sessions_ = std::make_unique<SqlSessionStore>(*database_, options.idle_ttl);
         tokens_ = std::make_unique<LocalTokenBudget>(token_accounts_, *catalog_);
         repeats_ = std::make_unique<SqlIdempotencyStore>(*database_);
+    }
+    if (is_redis(home.kind()))
+        sessions_ = std::make_unique<RedisSessionStore>(*redis_, options.idle_ttl);
+    if (home.kind() == Kind::tiered) {
+        auto tiered = std::make_unique<TieredSessionStore>(loop.executor(), *redis_, *database_,
+                                                           options.archive_after, options.idle_ttl);
+        tiered_ = tiered.get();
+        sessions_ = std::move(tiered);
     }
     const bool ready = loop.poll(
         kPatience, [this] { return sessions_->ping(); }, [](const auto& pong) { return pong.has_value(); });
@@ -191,8 +206,18 @@ Node::~Node() = default;
 
 UserId new_user(Loop& loop, Node& node, Kind kind) {
     static std::atomic<UserId> count = 0;
-    if (is_redis(kind)) return ++count;
-    const std::string name = fmt::format("user{}", ++count);
+    const UserId number = ++count;
+    if (is_redis(kind)) return number;
+    const std::string name = fmt::format("user{}", number);
+    if (kind == Kind::tiered) {
+        // The databases are new, Redis is not: an id of its own.
+        const auto made = loop.run(
+            db::run_one(node.database(),
+                        "INSERT INTO users (id, name, name_key, name_digest, password_hash, created) "
+                        "VALUES ($1, $2, $2, $2, '', 0)",
+                        {number, name}));
+        return made.has_value() ? number : throw std::runtime_error("no user could be made");
+    }
     const auto id =
         loop.run(node.catalog().create_user(name, "hash of " + name, sha256_hex("key of " + name)));
     return id.value().value();

@@ -8,7 +8,7 @@
 #include "io/worker.hpp"
 #include "session/idempotency.hpp"
 #include "session/local_token_budget.hpp"
-#include "session/session_store.hpp"
+#include "session/tiered_session_store.hpp"
 #include "tests/stores/loop.hpp"
 
 #include <filesystem>
@@ -20,7 +20,13 @@
 
 namespace npcchat::testing {
 
-enum class Kind { sqlite, postgresql, redis, redis_cluster };
+enum class Kind {
+    sqlite,
+    postgresql,
+    redis,
+    redis_cluster,
+    tiered // Redis, and what is idle in SQLite
+};
 
 inline bool is_redis(Kind kind) {
     return kind == Kind::redis || kind == Kind::redis_cluster;
@@ -59,6 +65,7 @@ class Home {
 struct NodeOptions {
     Clock::duration limit = std::chrono::seconds(5);
     Millis idle_ttl = 30LL * 86'400'000;
+    Millis archive_after = 86'400'000;
 };
 
 // The stores as one process has them: connections of its own.
@@ -71,8 +78,10 @@ class Node {
     // In Redis; else of this process, so that two nodes know nothing of each other.
     TokenBudget& tokens() { return *tokens_; }
     IdempotencyStore& repeats() { return *repeats_; }
-    Catalog& catalog() { return *catalog_; } // not on Redis
+    Catalog& catalog() { return *catalog_; } // not on Redis alone
     db::Database& database() { return *database_; }
+    Redis& redis() { return *redis_; }                // of the last two kinds
+    TieredSessionStore& tiered() { return *tiered_; } // of the last kind
 
   private:
     Worker connector_{64};
@@ -80,6 +89,7 @@ class Node {
     std::unique_ptr<Redis> redis_;
     std::unique_ptr<Catalog> catalog_;
     std::unique_ptr<SessionStore> sessions_;
+    TieredSessionStore* tiered_ = nullptr; // the same
     TokenAccounts token_accounts_;
     std::unique_ptr<TokenBudget> tokens_;
     std::unique_ptr<IdempotencyStore> repeats_;

@@ -27,7 +27,8 @@ class SessionLeases : public SessionTest {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, SessionLeases,
-                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::redis_cluster),
+                         ::testing::Values(Kind::sqlite, Kind::postgresql, Kind::redis, Kind::redis_cluster,
+                                           Kind::tiered),
                          kind_name);
 
 TEST_P(SessionLeases, ANewChatIsEmpty) {

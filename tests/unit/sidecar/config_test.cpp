@@ -82,6 +82,7 @@ TEST_F(ConfigTest, TakesWhatIsSet) {
                       {"REDIS_URL", "redis://r:1/2"},
                       {"STORE_TIMEOUT", "0.25"},
                       {"CHAT_TTL", "60"},
+                      {"ARCHIVE_AFTER", "59"},
                       {"HISTORY_TOKENS", "100"},
                       {"MAX_BODY", "2048"},
                       {"SIGNUP", "open"},
@@ -101,6 +102,7 @@ TEST_F(ConfigTest, TakesWhatIsSet) {
     EXPECT_EQ(config->redis->database, 2);
     EXPECT_EQ(config->store_timeout, 250ms);
     EXPECT_EQ(config->chat_ttl, 60s);
+    EXPECT_EQ(config->archive_after, 59s);
     EXPECT_EQ(config->history_tokens, 100U);
     EXPECT_EQ(config->max_body, 2048U);
     EXPECT_TRUE(config->open_signup);
@@ -114,12 +116,25 @@ TEST_F(ConfigTest, TakesWhatIsSet) {
     EXPECT_EQ(config->admin_key_digest, sha256_hex("k-1"));
 }
 
+TEST_F(ConfigTest, ArchivesWhatLivesLongEnoughInRedis) {
+    EXPECT_EQ(read()->archive_after, 0s);
+    variables["REDIS_URL"] = "redis://r";
+    EXPECT_EQ(read()->archive_after, 86'400s);
+    variables["CHAT_TTL"] = "86400"; // ended by then
+    EXPECT_EQ(read()->archive_after, 0s);
+    variables["ARCHIVE_AFTER"] = "3600";
+    EXPECT_EQ(read()->archive_after, 3600s);
+    variables["ARCHIVE_AFTER"] = "0";
+    EXPECT_EQ(read()->archive_after, 0s);
+}
+
 TEST_F(ConfigTest, ErrorsNameTheVariable) {
     const std::vector<std::pair<std::string, std::vector<std::string>>> cases = {
         {"DATABASE_URL", {"mysql://x", "x", "/data/npc.db"}},
         {"REDIS_URL", {"localhost:6379", "redis://", "http://r"}},
         {"STORE_TIMEOUT", {"x", "0", "-1", "2s", "1e9", " 2", "2 ", "inf"}},
         {"CHAT_TTL", {"x", "0", "-1", "1.5", "30d", "99999999999999999999"}},
+        {"ARCHIVE_AFTER", {"x", "-1", "1d"}},
         {"MODEL_CONNECT_TIMEOUT", {"x", "0", "-1"}},
         {"MODEL_FIRST_TOKEN_TIMEOUT", {"x", "0"}},
         {"MODEL_TIMEOUT", {"x", "0", "99999999"}},
