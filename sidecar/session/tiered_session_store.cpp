@@ -72,12 +72,12 @@ Task<Result<void>> TieredSessionStore::commit_memory(const Lease& lease, std::st
     co_return done;
 }
 
-Task<Result<void>> TieredSessionStore::confirm(const Lease& lease) {
-    return live_.confirm(lease);
-}
-
 Task<void> TieredSessionStore::release(const Lease& lease) {
     return live_.release(lease);
+}
+
+Task<Result<void>> TieredSessionStore::confirm(const Lease& lease) {
+    return live_.confirm(lease);
 }
 
 Task<void> TieredSessionStore::renew(const Lease& lease) {

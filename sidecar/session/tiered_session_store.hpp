@@ -24,8 +24,8 @@ class TieredSessionStore final : public SessionStore {
     Task<Result<void>> commit(const Lease& lease, Turn turn) override;
     Task<Result<void>> commit_memory(const Lease& lease, std::string memory,
                                      std::int64_t message_count) override;
-    Task<Result<void>> confirm(const Lease& lease) override;
     Task<void> release(const Lease& lease) override;
+    Task<Result<void>> confirm(const Lease& lease) override;
     Task<void> renew(const Lease& lease) override;
     Task<Result<std::optional<ChatHistory>>> history(ChatKey chat) override;
     Task<Result<bool>> import_chat(ChatKey chat, ChatHistory history) override;

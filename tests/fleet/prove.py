@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""The proof that many edges and many sidecars behave as one: three of each, their stores, a balancer and a load of chats,
-each on a machine of its own (network namespaces of this one), and one fault after another.
+"""The proof that many edges and many sidecars behave as one.
 
-Afterwards every history is read back: each acknowledged turn is there once and in order, none that was never sent, and
+Three of each, their stores, a balancer and a load of chats, each on a machine of its own (network namespaces of this one),
+and one fault after another. Afterwards every history is read back: each acknowledged turn is there once and in order, none that was never sent, and
 each was answered knowing all before it. What clients saw of each fault is printed as a table. Needs root; leaves nothing
 behind, however it ends.
 """
@@ -29,6 +29,7 @@ from proof.pair import PORT  # noqa: E402
 STORES = {"redis": redis_stores.SingleRedis, "cluster": redis_stores.ClusterOfRedis}
 CLIENTS, PAUSE = 20, 0.05
 SCALE_SECONDS = 10
+BEGUN = time.monotonic()
 
 
 def parse_arguments():
@@ -47,11 +48,8 @@ def parse_arguments():
     return parser.parse_args()
 
 
-BEGUN = time.monotonic()
-
-
 def say(text):
-    print(f"[{time.monotonic() - BEGUN:6.1f}] {text}" if text else "", flush=True)
+    print(f"[{time.monotonic() - BEGUN:6.1f}] {text}", flush=True)
 
 
 def chosen_faults(options, store, dice):
@@ -74,8 +72,7 @@ def prove(options):
         doer.settle()
     say("reading all back")
     found = report.findings(fleet, load.record, doer.outcomes)
-    say("\n" + report.table(load.record, doer.outcomes))
-    say("\n" + report.summary(load.record))
+    print(f"\n{report.table(load.record, doer.outcomes)}\n\n{report.summary(load.record)}", flush=True)
     return found
 
 
@@ -119,8 +116,8 @@ def main():
         if options.keep:
             keep_logs(options.keep)
     for finding in found[:40]:
-        say(f"FOUND {finding}")
-    say(f"{len(found)} findings")
+        print(f"FOUND {finding}")
+    print(f"{len(found)} findings")
     return 1 if found else 0
 
 

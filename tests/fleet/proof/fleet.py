@@ -29,7 +29,8 @@ class Fleet:
         self._secret = secrets.token_urlsafe(24)
         env = {"ADMIN_KEY": self.admin_key, "DATABASE_URL": self.postgres.url(), "REDIS_URL": self.store.url(),
                "OPENAI_BASE_URL": self.model.base_url, "OPENAI_API_KEY": "sk-" + secrets.token_hex(12),
-               "RATE_LIMIT": "0", "SIGNUP": "admin", "LOOPS": "2", "EDGE_WORKERS": "2",
+               # Chats that were left are archived, and leave Redis, while the proof goes on.
+               "ARCHIVE_AFTER": "5", "RATE_LIMIT": "0", "SIGNUP": "admin", "LOOPS": "2", "EDGE_WORKERS": "2",
                "TRUSTED_PROXIES": front.address, **self.store.settings}
         self.edges, self.sidecars = [], []
         for number in range(1, pairs + 1):

@@ -17,6 +17,13 @@ MOVED_SLOTS = 300
 SPLIT_SECONDS = 4.0  # until a replica has taken over, and longer
 
 
+def data_memory(info):
+    """Bytes that a server's data take, without those of its connections."""
+    others = ("mem_clients_normal", "mem_clients_slaves", "mem_total_replication_buffers", "mem_aof_buffer",
+              "mem_cluster_links")
+    return info["used_memory"] - sum(info.get(name, 0) for name in others)
+
+
 def rewrite_file(address, port):
     """Has a server write its append-only file anew, and waits for that."""
     with redis.Redis(address, port, socket_timeout=5) as client:
@@ -74,7 +81,7 @@ class SingleRedis:
 
     def used_memory(self):
         with redis.Redis(self.server.machine.address, PORT, socket_timeout=5) as client:
-            return client.info("memory")["used_memory"]
+            return data_memory(client.info("memory"))
 
 
 class ClusterMember:
@@ -143,7 +150,7 @@ class ClusterOfRedis:
                 Fault("move slots between nodes", self._reshard)]
 
     def used_memory(self):
-        return sum(node.execute("INFO", "memory")["used_memory"] for node in self.cluster.masters())
+        return sum(data_memory(node.execute("INFO", "memory")) for node in self.cluster.masters())
 
     def _member(self, node):
         return next(member for member in self.services if member.node is node)

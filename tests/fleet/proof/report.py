@@ -5,7 +5,7 @@ import collections
 from .checker import check_chat, check_limit
 from .fleet import LIMITED
 
-WIDTHS = (36, 8, 8, 10, 9, 11)
+WIDTHS = (46, 8, 8, 10, 9, 11)
 HEAD = ("fault", "turns", "errors", "given up", "error s", "longest s")
 
 
