@@ -226,7 +226,7 @@ Task<Result<TurnAnswer>> take_turn(Services& services, TurnRequest request) {
         co_await services.sessions.release(chat->lease);
         co_return std::unexpected(granted.error());
     }
-    if (is_new && chat->exists) { // made with this key more than a day ago
+    if (request.chat_id.empty() && chat->exists) { // made with this key more than a day ago
         co_await services.sessions.release(chat->lease);
         ChatKey fresh{request.user_id, new_chat_id(), true};
         chat = co_await services.sessions.open(std::move(fresh), request.npc_id, max_bytes);
