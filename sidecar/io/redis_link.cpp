@@ -37,18 +37,30 @@ RedisLink::RedisLink(Executor executor, RedisHost host, Clock::duration limit,
       closed_(executor, Clock::time_point::max()) {}
 
 void RedisLink::close(std::string_view why) {
-    if (!open_) return;
-    open_ = false;
+    if (state_ == State::closed) return;
+    retire(why);
+    state_ = State::closed;
     error_code ignored;
     socket_.close(ignored);
     timer_.cancel();
+    for (Pending& pending : pending_)
+        wake(std::move(pending.resume));
+    pending_.clear();
+}
+
+// A server that was silent may still carry out what it has been sent. So nobody is told of a failure before
+// their own deadline, which scripts know too.
+void RedisLink::retire(std::string_view why) {
+    if (state_ != State::open) return;
+    state_ = State::retired;
     closed_.cancel();
     if (!why.empty())
         log(Level::error, "Redis connection lost",
             {{"server", std::string_view(to_string(host_))}, {"error", why}});
-    for (Pending& pending : pending_)
-        wake(std::move(pending.resume));
-    pending_.clear();
+}
+
+bool RedisLink::is_awaited() const {
+    return std::ranges::any_of(pending_, [](const Pending& pending) { return pending.resume != nullptr; });
 }
 
 // Never at once: what it wakes may be what has called us.
@@ -59,7 +71,7 @@ void RedisLink::wake(Resume<Result<RedisReply>> resume) {
 
 Task<void> RedisLink::wait_closed() {
     const auto self = shared_from_this();
-    if (!open_) co_return;
+    if (!is_open()) co_return;
     error_code ignored;
     co_await closed_.async_wait(asio::redirect_error(use_task, ignored));
 }
@@ -74,12 +86,12 @@ Task<bool> RedisLink::connect() {
     asio::ip::basic_resolver<Tcp, Executor> resolver(executor_);
     auto endpoints =
         co_await resolver.async_resolve(host_.name, host_.port, asio::redirect_error(use_task, error));
-    if (!error && open_) {
+    if (!error && is_open()) {
         co_await asio::async_connect(socket_, endpoints, asio::redirect_error(use_task, error));
     }
     timer_.cancel();
     if (error) close(error.message());
-    if (!open_) co_return false;
+    if (!is_open()) co_return false;
     socket_.set_option(Tcp::no_delay(true), error);
     spawn(executor_, "redis reader", [self] { return self->read_replies(); });
     co_return true;
@@ -121,7 +133,7 @@ Task<bool> RedisLink::read_clock() {
 Task<void> RedisLink::read_replies() {
     const auto self = shared_from_this();
     std::array<char, 16384> bytes;
-    while (open_) {
+    while (state_ != State::closed) {
         error_code error;
         const std::size_t size =
             co_await socket_.async_read_some(asio::buffer(bytes), asio::redirect_error(use_task, error));
@@ -139,12 +151,13 @@ Task<void> RedisLink::read_replies() {
             pending_.pop_front();
             if (pending.resume) pending.resume(std::move(whole));
         }
+        if (state_ == State::retired && !is_awaited()) close({});
     }
 }
 
 Task<void> RedisLink::write_commands() {
     const auto self = shared_from_this();
-    while (!out_.empty() && open_) {
+    while (!out_.empty() && state_ != State::closed) {
         const std::string bytes = std::exchange(out_, {});
         error_code error;
         co_await asio::async_write(socket_, asio::buffer(bytes), asio::redirect_error(use_task, error));
@@ -176,7 +189,7 @@ void RedisLink::watch(Clock::time_point deadline) {
     watched_ = deadline;
     timer_.expires_at(deadline);
     timer_.async_wait([self = shared_from_this()](error_code error) {
-        if (!error && self->open_) self->expire();
+        if (!error && self->state_ != State::closed) self->expire();
     });
 }
 
@@ -185,20 +198,20 @@ void RedisLink::expire() {
     watched_ = Clock::time_point::max();
     Clock::time_point next = Clock::time_point::max();
     for (Pending& pending : pending_) {
-        // Replies come in order: behind a command without one, all others wait too.
-        if (pending.closes <= now) return close("no answer within the deadline");
+        if (pending.closes <= now) retire("no answer within the deadline");
         if (pending.deadline <= now) {
             wake(std::exchange(pending.resume, nullptr));
-            pending.deadline = pending.closes;
+            pending.deadline = pending.closes > now ? pending.closes : Clock::time_point::max();
         }
         next = std::min(next, pending.deadline);
     }
-    if (!pending_.empty()) watch(next);
+    if (state_ == State::retired && !is_awaited()) return close({});
+    if (next != Clock::time_point::max()) watch(next);
 }
 
 Task<Result<RedisReply>> RedisLink::exchange(const std::vector<std::string_view>& parts,
                                              Clock::time_point deadline) {
-    if (!open_) co_return store_unavailable();
+    if (!is_open()) co_return store_unavailable();
     const auto self = shared_from_this();
     const StoreMetrics::Use use(*metrics_);
     append(parts);
@@ -207,7 +220,7 @@ Task<Result<RedisReply>> RedisLink::exchange(const std::vector<std::string_view>
 }
 
 void RedisLink::send(const std::vector<std::string_view>& parts) {
-    if (!open_) return;
+    if (!is_open()) return;
     append(parts);
     push(nullptr, Clock::time_point::max());
 }

@@ -22,7 +22,7 @@ namespace npcchat {
 // Made with make_shared; lives until it is closed, and until the last command on it has ended.
 class RedisLink : public std::enable_shared_from_this<RedisLink> {
   public:
-    // Closed when a command has had no answer for `limit`.
+    // Takes no further command once one has had no answer for `limit`.
     RedisLink(Executor executor, RedisHost host, Clock::duration limit,
               std::shared_ptr<StoreMetrics> metrics);
 
@@ -41,9 +41,10 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
 
     // `why` is for the log; empty: nothing to tell.
     void close(std::string_view why);
+    // Until it takes no further command.
     Task<void> wait_closed();
 
-    bool is_open() const { return open_; }
+    bool is_open() const { return state_ == State::open; }
     bool is_idle() const { return pending_.empty(); }
     const RedisHost& host() const { return host_; }
     Millis clock_offset() const { return clock_offset_; } // the server's clock minus our steady one
@@ -58,10 +59,18 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
         Clock::time_point closes; // when the server counts as dead
     };
 
+    enum class State {
+        open,    // or about to be
+        retired, // takes no command; the answers of those that were sent are awaited until their deadlines
+        closed
+    };
+
     void append(const std::vector<std::string_view>& parts);
     void push(Resume<Result<RedisReply>> resume, Clock::time_point deadline);
     void watch(Clock::time_point deadline);
     void expire();
+    void retire(std::string_view why);
+    bool is_awaited() const;
     void wake(Resume<Result<RedisReply>> resume);
     Task<void> read_replies();
     Task<void> write_commands();
@@ -74,7 +83,7 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
     std::unique_ptr<redisReader, ReaderFree> reader_;
     std::string out_;
     bool writing_ = false;
-    bool open_ = true; // or about to be
+    State state_ = State::open;
     std::deque<Pending> pending_;
     Timer timer_;
     Clock::time_point watched_ = Clock::time_point::max(); // when the timer fires

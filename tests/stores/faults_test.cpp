@@ -96,6 +96,21 @@ TEST_P(FrozenStore, FailsEverythingInTime) {
     EXPECT_FALSE(history(chat("chat2")).has_value());
 }
 
+TEST_P(FrozenStore, AnEarlierFailureSaysNothingOfLaterCommands) {
+    SessionStore& store = quick.sessions();
+    const Lease lease = loop.run(store.open(chat(), "npc", kEverything)).value().lease;
+    Freezer freezer(GetParam());
+    const auto earlier = loop.start(store.history(chat("chat2")));
+    loop.run_for(kLimit / 2);
+    const auto commit = loop.start(store.commit(lease, turn("q", "a")));
+    EXPECT_FALSE(loop.finish(earlier).has_value());
+    freezer.thaw();
+    const bool stored = loop.finish(commit).has_value();
+    expect_recovery();
+    wait_for_database();
+    EXPECT_EQ(said(chat()).size(), stored ? 2U : 0U);
+}
+
 TEST_P(FrozenStore, FailsManyAtOnceInTime) {
     std::vector<Outcome<Result<OpenChat>>> opens;
     Freezer freezer(GetParam());
