@@ -177,6 +177,12 @@ class RedisCluster:
     def wait_whole(self, timeout=START_TIMEOUT):
         wait_until(self.is_whole, timeout, "the cluster to be whole")
 
+    def _agreed(self):
+        """True where every living node names the same owner of each slot: gossip takes a moment to tell them."""
+        views = [{line[0]: tuple(text for text in line[8:] if not text.startswith("[")) for line in _cluster_nodes(node)}
+                 for node in self.living()]
+        return all(view == views[0] for view in views)
+
     def wait_failed_over(self, dead, timeout=START_TIMEOUT):
         """Waits until the others serve what the killed or frozen node `dead` did."""
         def taken_over():
@@ -194,6 +200,8 @@ class RedisCluster:
 
     def reshard(self, source, target, slots):
         """Moves `slots` slots with their keys from one master to another, key by key, while it serves."""
+        # redis-cli refuses to begin before.
+        wait_until(lambda: quietly(self._agreed, redis.RedisError), START_TIMEOUT, "the nodes to agree about all slots")
         self.manage("reshard", source.address, "--cluster-from", source.node_id(), "--cluster-to", target.node_id(),
                     "--cluster-slots", slots, "--cluster-yes", "--cluster-pipeline", 1)
 
