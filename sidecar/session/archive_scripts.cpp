@@ -1,12 +1,11 @@
 #include "session/archive_scripts.hpp"
 
+#include "session/script_text.hpp"
+
 namespace npcchat::scripts {
 namespace {
 
-#define LATE                                                                                                 \
-    "local t = redis.call('TIME')\n"                                                                         \
-    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"                                                    \
-    "if now > tonumber(ARGV[1]) then return 'late' end\n"
+#define LATE SCRIPT_IN_TIME("ARGV[1]", "'late'")
 
 constexpr std::string_view kClaimDue = LATE R"(
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'WITHSCORES', 'LIMIT', 0, ARGV[4])
@@ -43,15 +42,9 @@ return 'ok'
 
 } // namespace
 
-#define SCRIPT(name, source, repeat)                                                                         \
-    const Redis::Script& name() {                                                                            \
-        static const Redis::Script script = Redis::make_script(source, Redis::Repeat::repeat);               \
-        return script;                                                                                       \
-    }
-SCRIPT(claim_due, kClaimDue, never)
-SCRIPT(settle_claim, kSettleClaim, safe)
-SCRIPT(chat_state, kChatState, safe)
-SCRIPT(let_chat_end, kLetChatEnd, safe)
-#undef SCRIPT
+DEFINE_SCRIPT(claim_due, kClaimDue, never)
+DEFINE_SCRIPT(settle_claim, kSettleClaim, safe)
+DEFINE_SCRIPT(chat_state, kChatState, safe)
+DEFINE_SCRIPT(let_chat_end, kLetChatEnd, safe)
 
 } // namespace npcchat::scripts

@@ -1,6 +1,7 @@
 #include "session/redis_idempotency_store.hpp"
 
 #include "base/ids.hpp"
+#include "session/script_text.hpp"
 
 #include <fmt/format.h>
 
@@ -9,9 +10,7 @@ namespace {
 
 // KEYS: the hash (body: digest of the request's; token: of who runs it; answer). ARGV begins with the
 // deadline, in milliseconds of Redis' clock.
-#define LATE                                                                                                 \
-    "local t = redis.call('TIME')\n"                                                                         \
-    "if t[1] * 1000 + math.floor(t[2] / 1000) > tonumber(ARGV[1]) then return {'late'} end\n"
+#define LATE SCRIPT_IN_TIME("ARGV[1]", "{'late'}")
 
 // ARGV: deadline, digest of the body, token, life in ms.
 constexpr std::string_view kBegin = LATE R"(

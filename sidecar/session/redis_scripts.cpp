@@ -1,12 +1,11 @@
 #include "session/redis_scripts.hpp"
 
+#include "session/script_text.hpp"
+
 namespace npcchat::scripts {
 namespace {
 
-#define LATE(deadline)                                                                                       \
-    "local t = redis.call('TIME')\n"                                                                         \
-    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"                                                    \
-    "if now > tonumber(" deadline ") then return LATE end\n"
+#define LATE(deadline) SCRIPT_IN_TIME(deadline, "LATE")
 
 // Puts off the end of all of a chat's keys by `ttl` milliseconds, and notes when it will be.
 #define EXTEND(ttl)                                                                                          \
@@ -110,25 +109,19 @@ if ARGV[4] ~= '?' then redis.call('HSET', KEYS[2], 'npc', ARGV[4]) end
 
 } // namespace
 
-#define SCRIPT(name, source, repeat)                                                                         \
-    const Redis::Script& name() {                                                                            \
-        static const Redis::Script script = Redis::make_script(source, Redis::Repeat::repeat);               \
-        return script;                                                                                       \
-    }
 #define KEPT_SCRIPT(name, source)                                                                            \
     const Redis::Script& name() {                                                                            \
         static const Redis::Script script = Redis::make_kept_script(source);                                 \
         return script;                                                                                       \
     }
-SCRIPT(open, kOpen, safe)
+DEFINE_SCRIPT(open, kOpen, safe)
 KEPT_SCRIPT(commit, kCommit)
 KEPT_SCRIPT(commit_memory, kCommitMemory)
 KEPT_SCRIPT(confirm, kConfirm)
-SCRIPT(release, kRelease, safe)
-SCRIPT(renew, kRenew, safe)
-SCRIPT(history, kHistory, safe)
-SCRIPT(import_chat, kImportChat, never)
+DEFINE_SCRIPT(release, kRelease, safe)
+DEFINE_SCRIPT(renew, kRenew, safe)
+DEFINE_SCRIPT(history, kHistory, safe)
+DEFINE_SCRIPT(import_chat, kImportChat, never)
 #undef KEPT_SCRIPT
-#undef SCRIPT
 
 } // namespace npcchat::scripts

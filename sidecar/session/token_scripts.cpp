@@ -1,12 +1,11 @@
 #include "session/token_scripts.hpp"
 
+#include "session/script_text.hpp"
+
 namespace npcchat::scripts {
 namespace {
 
-// token_account.cpp has the same in C++: what changes here must change there. Milliseconds of Redis' clock.
-#define NOW                                                                                                  \
-    "local t = redis.call('TIME')\n"                                                                         \
-    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+// token_account.cpp has the same in C++: what changes here must change there.
 #define LET_PASS(per_minute)                                                                                 \
     "redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)\n"                                                 \
     "local account = redis.call('HMGET', KEYS[1], 'owed', 'at', 'day', 'used')\n"                            \
@@ -18,7 +17,7 @@ namespace {
     "redis.call('HSET', KEYS[1], 'owed', owed, 'at', now, 'day', day, 'used', used)\n"                       \
     "redis.call('PEXPIRE', KEYS[1], 2 * 86400000)\n"
 
-constexpr std::string_view kReserve = NOW R"(
+constexpr std::string_view kReserve = SCRIPT_NOW R"(
 if now > tonumber(ARGV[1]) then return {'late'} end
 )" LET_PASS("ARGV[4]") R"(
 local per_minute, per_day, chats = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -45,7 +44,7 @@ return {'ok', day}
 )";
 
 // Has no deadline: it is right whenever it happens, once.
-constexpr std::string_view kSettle = NOW LET_PASS("ARGV[4]") R"(
+constexpr std::string_view kSettle = SCRIPT_NOW LET_PASS("ARGV[4]") R"(
 if redis.call('ZREM', KEYS[2], ARGV[1]) == 0 then return 0 end
 local more = tonumber(ARGV[2])
 if tonumber(ARGV[4]) > 0 then owed = math.max(0, owed + more) end
@@ -54,24 +53,17 @@ if tonumber(ARGV[3]) == day then used = math.max(0, used + more) end
 return 1
 )";
 
-constexpr std::string_view kRenew = NOW R"(
+constexpr std::string_view kRenew = SCRIPT_NOW R"(
 if now > tonumber(ARGV[1]) then return 0 end
 return redis.call('ZADD', KEYS[2], 'XX', 'CH', now + tonumber(ARGV[3]), ARGV[2])
 )";
 #undef KEEP
 #undef LET_PASS
-#undef NOW
 
 } // namespace
 
-#define SCRIPT(name, source, repeat)                                                                         \
-    const Redis::Script& name() {                                                                            \
-        static const Redis::Script script = Redis::make_script(source, Redis::Repeat::repeat);               \
-        return script;                                                                                       \
-    }
-SCRIPT(reserve, kReserve, never)
-SCRIPT(settle, kSettle, safe)
-SCRIPT(renew_reservation, kRenew, safe)
-#undef SCRIPT
+DEFINE_SCRIPT(reserve, kReserve, never)
+DEFINE_SCRIPT(settle, kSettle, safe)
+DEFINE_SCRIPT(renew_reservation, kRenew, safe)
 
 } // namespace npcchat::scripts

@@ -2,21 +2,20 @@
 
 import itertools
 import pathlib
-import signal
 import subprocess
 
 import redis
 
 from . import processes
 from .ports import free_port
-from .processes import Process
+from .redis_server import RedisServer
 from .waiting import quietly, wait_until
 
 START_TIMEOUT = 60
 SLOTS = 16384
 
 
-class ClusterNode:
+class ClusterNode(RedisServer):
     """One redis-server of a cluster, with a durable append file.
 
     `prefix` is a command that runs it elsewhere (`ip netns exec NAME`), `host` the address that it has there.
@@ -25,51 +24,15 @@ class ClusterNode:
     def __init__(self, folder, *, host="127.0.0.1", prefix=(), node_timeout=1000):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.host = host
         # The bus has a port of its own choice: 10000 above the other may be taken.
-        self.port, self.bus_port = free_port(), free_port()
-        command = [*prefix, processes.find_program("redis-server"), "--port", self.port, "--bind", host,
-                   "--protected-mode", "no", "--save", "", "--dir", self.folder, "--daemonize", "no",
-                   "--appendonly", "yes", "--appendfsync", "no", "--cluster-enabled", "yes",
-                   "--cluster-port", self.bus_port, "--cluster-node-timeout", node_timeout,
-                   # A replica takes over however long it has not heard of its master.
-                   "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"]
-        self._process = Process(f"redis-server {self.port}", command, self.folder / "redis.log")
-
-    @property
-    def pid(self):
-        return self._process.pid
-
-    @property
-    def address(self):
-        return f"{self.host}:{self.port}"
-
-    def alive(self):
-        return self._process.alive()
-
-    def start(self):
-        self._process.start()
-        wait_until(self._answers, START_TIMEOUT, f"redis-server {self.port}")
-        return self
-
-    def stop(self):
-        self._process.stop()
-
-    def kill(self):
-        self._process.kill()
-
-    def freeze(self):
-        self._process.signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self._process.signal(signal.SIGCONT)
-
-    def client(self):
-        return redis.Redis(self.host, self.port, socket_timeout=5)
-
-    def execute(self, *command):
-        with self.client() as client:
-            return client.execute_command(*command)
+        port, self.bus_port = free_port(), free_port()
+        super().__init__(f"redis-server {port}", self.folder / "redis.log", port,
+                         "--protected-mode", "no", "--save", "", "--appendonly", "yes", "--appendfsync", "no",
+                         "--cluster-enabled", "yes", "--cluster-port", self.bus_port,
+                         "--cluster-node-timeout", node_timeout,
+                         # A replica takes over however long it has not heard of its master.
+                         "--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0",
+                         host=host, prefix=prefix)
 
     def node_id(self):
         return self.execute("CLUSTER MYID").decode()
@@ -83,10 +46,6 @@ class ClusterNode:
             if "myself" in line[2].split(","):
                 return set(itertools.chain.from_iterable(map(_slot_range, line[8:])))
         return set()
-
-    def _answers(self):
-        self._process.require_alive()
-        return quietly(lambda: self.execute("PING"), redis.RedisError)
 
 
 class RedisCluster:

@@ -1,58 +1,22 @@
 """A Redis with replicas, watched by Sentinels: real servers on free ports, stopped by process id."""
 
 import pathlib
-import signal
 
 import redis
 
-from . import processes
 from .ports import free_port
-from .processes import Process
+from .redis_server import RedisServer
 from .waiting import quietly, wait_until
 
 START_TIMEOUT = 60
 MASTER_NAME = "npcchat"
 
 
-class _Server:
+class _Server(RedisServer):
     def __init__(self, name, folder, *arguments):
         folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        command = [processes.find_program("redis-server"), *arguments, "--port", self.port, "--bind", "127.0.0.1",
-                   "--dir", folder, "--daemonize", "no"]
-        self._process = Process(f"{name} {self.port}", command, folder / f"{name}.log")
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-    def start(self):
-        self._process.start()
-        wait_until(self._answers, START_TIMEOUT, self._process.name)
-        return self
-
-    def stop(self):
-        self._process.stop()
-
-    def kill(self):
-        self._process.kill()
-
-    def freeze(self):
-        self._process.signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self._process.signal(signal.SIGCONT)
-
-    def alive(self):
-        return self._process.alive()
-
-    def execute(self, *command):
-        with redis.Redis(port=self.port, socket_timeout=5) as client:
-            return client.execute_command(*command)
-
-    def _answers(self):
-        self._process.require_alive()
-        return quietly(lambda: self.execute("PING"), redis.RedisError)
+        port = free_port()
+        super().__init__(f"{name} {port}", folder / f"{name}.log", port, *arguments)
 
 
 class WatchedRedis:

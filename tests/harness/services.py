@@ -9,63 +9,34 @@ import socket
 import subprocess
 
 import psycopg2
-import redis
 
 from . import processes
 from .ports import free_port
 from .processes import Process
+from .redis_server import RedisServer
 from .waiting import quietly, wait_until
 
 START_TIMEOUT = 30
 
 
-class Redis:
+class Redis(RedisServer):
     """A redis-server without a configuration file.
 
     `durable` keeps what was written over a kill, in an append file: "appendfsync no" writes before it answers, where
     "everysec" may put a write off while it flushes.
     """
 
+    start_timeout = START_TIMEOUT
+
     def __init__(self, folder, *, durable=False, port=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = port or free_port()
-        command = [processes.find_program("redis-server"), "--port", self.port, "--bind", "127.0.0.1", "--save", "",
-                   "--dir", self.folder, "--daemonize", "no", "--maxclients", "4000", "--databases", "256",
-                   "--appendonly", "yes" if durable else "no", "--appendfsync", "no"]
-        self._process = Process("redis-server", command, self.folder / "redis.log")
-
-    @property
-    def pid(self):
-        return self._process.pid
+        super().__init__("redis-server", self.folder / "redis.log", port or free_port(), "--save", "",
+                         "--maxclients", "4000", "--databases", "256", "--appendonly", "yes" if durable else "no",
+                         "--appendfsync", "no")
 
     def url(self, database=0):
         return f"redis://127.0.0.1:{self.port}/{database}"
-
-    def client(self, database=0):
-        return redis.Redis(port=self.port, db=database, socket_timeout=5)
-
-    def start(self):
-        self._process.start()
-        wait_until(self._answers, START_TIMEOUT, "redis-server")
-        return self
-
-    def stop(self):
-        self._process.stop()
-
-    def freeze(self):
-        self._process.signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self._process.signal(signal.SIGCONT)
-
-    def kill(self):
-        self._process.kill()
-
-    def _answers(self):
-        self._process.require_alive()
-        with self.client() as client:
-            return quietly(client.ping, redis.RedisError)
 
 
 class Postgres:
