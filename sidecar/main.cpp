@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <sched.h>
 #include <span>
 #include <sys/resource.h>
 
@@ -31,6 +32,14 @@ void raise_descriptor_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Edge, sidecar and Redis wake each other several times a turn. By this policy whoever is woken lets the
+// running one finish first, so that under load each finds more to do at once: see sched(7). A system that
+// refuses it loses some throughput and nothing else.
+void prefer_throughput() {
+    const sched_param param{};
+    sched_setscheduler(0, SCHED_BATCH, &param);
+}
+
 std::expected<void, std::string> carry_out(const CommandLine& line, const npcchat::Config& config,
                                            const npcchat::Environment& environment) {
     switch (line.command) {
@@ -41,6 +50,7 @@ std::expected<void, std::string> carry_out(const CommandLine& line, const npccha
     case CommandLine::Command::import_stores:
         return npcchat::import_stores(config, line.path);
     default:
+        prefer_throughput();
         return npcchat::run_service(config);
     }
 }

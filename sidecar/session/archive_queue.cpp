@@ -4,6 +4,7 @@
 #include "session/archive_scripts.hpp"
 
 #include <fmt/format.h>
+#include <utility>
 
 namespace npcchat {
 namespace {
@@ -24,20 +25,40 @@ std::string key_of(int queue) {
 }
 
 // FNV-1a: the same in every process, whatever it was built with.
-std::string key_of(std::string_view member) {
+int queue_of(std::string_view member) {
     std::uint32_t hash = 2166136261;
     for (const unsigned char byte : member)
         hash = (hash ^ byte) * 16777619;
-    return key_of(static_cast<int>(hash % ArchiveQueue::kQueues));
+    return static_cast<int>(hash % ArchiveQueue::kQueues);
+}
+
+std::string key_of(std::string_view member) {
+    return key_of(queue_of(member));
 }
 
 } // namespace
 
-Task<void> ArchiveQueue::hint(ChatKey chat, Millis when) {
-    const std::string member = member_of(chat);
-    const std::string key = key_of(member);
-    const std::string score = std::to_string(when);
-    co_await redis_.command({"ZADD", key, score, member});
+void ArchiveQueue::hint(const ChatKey& chat, Millis when) {
+    std::string member = member_of(chat);
+    Hints& hints = hints_[static_cast<std::size_t>(queue_of(member))];
+    hints.insert_or_assign(std::move(member), std::to_string(when));
+    if (!std::exchange(sending_, true)) spawn(executor_, "archive hints", [this] { return send_later(); });
+}
+
+Task<void> ArchiveQueue::send_later() {
+    Timer timer(executor_);
+    timer.expires_after(kGather);
+    co_await timer.async_wait(use_task);
+    sending_ = false;
+    for (int queue = 0; queue < kQueues; ++queue) {
+        const Hints hints = std::exchange(hints_[static_cast<std::size_t>(queue)], {});
+        if (hints.empty()) continue;
+        const std::string key = key_of(queue);
+        std::vector<std::string_view> command{"ZADD", key};
+        for (const auto& [member, score] : hints)
+            command.insert(command.end(), {score, member});
+        co_await redis_.command(std::move(command));
+    }
 }
 
 Task<Result<bool>> ArchiveQueue::hint_if_missing(ChatKey chat, Millis when) {

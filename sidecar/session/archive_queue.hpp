@@ -8,16 +8,20 @@
 #include "io/redis.hpp"
 #include "session/session_store.hpp"
 
+#include <array>
+#include <map>
+
 namespace npcchat {
 
 class ArchiveQueue {
   public:
     static constexpr int kQueues = 16;
 
-    explicit ArchiveQueue(Redis& redis) : redis_(redis) {}
+    ArchiveQueue(Executor executor, Redis& redis) : executor_(executor), redis_(redis) {}
 
-    // Has the chat looked at then, whatever was said before.
-    Task<void> hint(ChatKey chat, Millis when);
+    // Has the chat looked at then, whatever was said before. Hints are gathered for kGather and sent
+    // together: nobody waits for one, and where it gets lost, the archiver finds the chat by itself, later.
+    void hint(const ChatKey& chat, Millis when);
     // Only where nothing is said of it yet: true, if so.
     Task<Result<bool>> hint_if_missing(ChatKey chat, Millis when);
 
@@ -32,7 +36,15 @@ class ArchiveQueue {
     Task<void> settle(const Claim& claim, std::optional<Millis> next);
 
   private:
+    static constexpr auto kGather = std::chrono::milliseconds(250);
+    using Hints = std::map<std::string, std::string>; // a chat's member → its score
+
+    Task<void> send_later();
+
+    Executor executor_;
     Redis& redis_;
+    std::array<Hints, kQueues> hints_; // that are not sent yet
+    bool sending_ = false;
 };
 
 } // namespace npcchat

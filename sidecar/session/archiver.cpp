@@ -13,7 +13,6 @@ using namespace std::chrono_literals;
 constexpr int kBatch = 32; // chats of a queue that are claimed at once
 constexpr Millis kMinClaim = 2'000;
 constexpr Millis kMaxClaim = 60'000;
-constexpr Millis kLinger = 60'000;       // that an archived chat stays in Redis at least
 constexpr Millis kTryAgain = 5'000;      // after a failure, at most
 constexpr Millis kConflict = 86'400'000; // nothing will change soon
 constexpr auto kMaxPoll = 5s;
@@ -110,8 +109,8 @@ Task<Archiver::Verdict> Archiver::archive(const ChatKey& chat, RedisSessionStore
             metrics_.messages.fetch_add(messages, std::memory_order_relaxed);
     }
     const Millis left = state.used + archive_after_ - now_ms();
-    const auto ends =
-        co_await store_.live().let_end(chat, state, std::max(left, std::min(archive_after_, kLinger)));
+    const auto ends = co_await store_.live().let_end(
+        chat, state, std::max(left, TieredSessionStore::linger(archive_after_)));
     if (!ends) co_return Verdict{Look::failed, now_ms() + try_again_};
     if (!*ends) co_return Verdict{Look::later, now_ms() + archive_after_};
     metrics_.chats.fetch_add(1, std::memory_order_relaxed);

@@ -69,6 +69,8 @@ WHERE c.user_id = $1 AND c.chat_id = $2 AND c.messages = $8 ON CONFLICT DO NOTHI
 constexpr std::string_view kListChats = "SELECT user_id, chat_id FROM chats WHERE (user_id, chat_id) > ($1, "
                                         "$2) ORDER BY user_id, chat_id LIMIT $3";
 
+constexpr std::string_view kHasChats = "SELECT 1 FROM chats WHERE user_id = $1 LIMIT 1";
+
 constexpr std::string_view kDropUsersChats = "DELETE FROM chats WHERE user_id = $1";
 constexpr std::string_view kDropUsersLeases = "DELETE FROM chat_leases WHERE user_id = $1";
 // Some of them: with their messages they may be many, and others use the database too.
@@ -253,6 +255,11 @@ Task<Result<std::vector<ChatKey>>> SqlSessionStore::chats() {
             found.push_back({to_integer(row[0]), row[1].value_or("")});
         last = found.back();
     }
+}
+
+Task<Result<bool>> SqlSessionStore::has_chats(UserId user_id) {
+    auto rows = co_await db::run_one(database_, kHasChats, {user_id});
+    co_return map(std::move(rows), [](const db::Rows& found) { return !found.empty(); });
 }
 
 Task<Result<void>> SqlSessionStore::forget_user(UserId user_id) {

@@ -25,6 +25,9 @@ class SqlSessionStore final : public SessionStore {
     Task<void> sweep() override;
     Task<Result<void>> ping() override;
 
+    // Whether there are any of the user's.
+    Task<Result<bool>> has_chats(UserId user_id);
+
   private:
     db::Database& database_;
     Millis idle_ttl_;

@@ -20,12 +20,6 @@ std::vector<Message> recent(const ChatHistory& history, std::size_t max_bytes) {
 
 } // namespace
 
-// Nobody waits for a hint; where it gets lost, the archiver finds the chat by itself, later.
-void TieredSessionStore::hint_later(const ChatKey& chat, Millis when) {
-    spawn(executor_, "archive hint",
-          [this, chat, when]() -> Task<void> { co_await queue_.hint(chat, when); });
-}
-
 Task<Result<OpenChat>> TieredSessionStore::open(ChatKey chat, std::optional<std::string> npc_id,
                                                 std::size_t max_bytes) {
     const bool is_new = chat.is_new;
@@ -37,10 +31,22 @@ Task<Result<OpenChat>> TieredSessionStore::open(ChatKey chat, std::optional<std:
     co_return std::unexpected(restored.error());
 }
 
+// Whether the archive may have chats of the user.
+Task<Result<bool>> TieredSessionStore::may_have_archived(UserId user_id) {
+    const auto asked = Clock::now();
+    if (const auto known = archived_users_.any(user_id, asked)) co_return *known;
+    const auto any = co_await archive_.has_chats(user_id);
+    if (any) archived_users_.remember(user_id, *any, asked);
+    co_return any;
+}
+
 // Copies a chat back that the database has. Nothing is done where it has none.
 Task<Result<void>> TieredSessionStore::restore(OpenChat& open, const std::optional<std::string>& npc_id,
                                                std::size_t max_bytes) {
     const ChatKey& chat = open.lease.chat;
+    const auto may_have = co_await may_have_archived(chat.user_id);
+    if (!may_have) co_return std::unexpected(may_have.error());
+    if (!*may_have) co_return Result<void>();
     auto found = co_await archive_.history(chat);
     if (!found) co_return std::unexpected(std::move(found.error()));
     if (!*found) co_return Result<void>();
@@ -54,21 +60,21 @@ Task<Result<void>> TieredSessionStore::restore(OpenChat& open, const std::option
     const auto copied = co_await live_.import_chat(chat, std::move(history));
     if (!copied) co_return std::unexpected(copied.error());
     if (!*copied) co_return chat_is_busy();
-    hint_later(chat, now_ms() + archive_after_);
+    queue_.hint(chat, now_ms() + archive_after_);
     co_return Result<void>();
 }
 
 Task<Result<void>> TieredSessionStore::commit(const Lease& lease, Turn turn) {
     auto done = co_await live_.commit(lease, std::move(turn));
     // New, or back from its end: once for many turns.
-    if (done && lease.ends_soon) hint_later(lease.chat, now_ms() + archive_after_);
+    if (done && lease.ends_soon) queue_.hint(lease.chat, now_ms() + archive_after_);
     co_return done;
 }
 
 Task<Result<void>> TieredSessionStore::commit_memory(const Lease& lease, std::string memory,
                                                      std::int64_t message_count) {
     auto done = co_await live_.commit_memory(lease, std::move(memory), message_count);
-    if (done) hint_later(lease.chat, now_ms());
+    if (done) queue_.hint(lease.chat, now_ms());
     co_return done;
 }
 
@@ -95,6 +101,7 @@ Task<Result<bool>> TieredSessionStore::import_chat(ChatKey chat, ChatHistory his
     const auto live = co_await live_.state(chat);
     if (!live) co_return std::unexpected(live.error());
     if (*live) co_return false;
+    archived_users_.remember(chat.user_id, true, Clock::now());
     co_return co_await archive_.import_chat(std::move(chat), std::move(history));
 }
 

@@ -5,8 +5,11 @@
 #pragma once
 
 #include "session/archive_queue.hpp"
+#include "session/archived_users.hpp"
 #include "session/redis_session_store.hpp"
 #include "session/sql_session_store.hpp"
+
+#include <algorithm>
 
 namespace npcchat {
 
@@ -16,8 +19,12 @@ class TieredSessionStore final : public SessionStore {
     // archiver.
     TieredSessionStore(Executor executor, Redis& redis, db::Database& database, Millis archive_after,
                        Millis idle_ttl)
-        : executor_(executor), live_(redis, std::nullopt), archive_(database, idle_ttl), queue_(redis),
+        : live_(redis, std::nullopt), archive_(database, idle_ttl), queue_(executor, redis),
+          archived_users_(std::chrono::milliseconds(linger(archive_after) / 2)),
           archive_after_(archive_after) {}
+
+    // How long a chat stays in Redis at least after it was archived, in milliseconds.
+    static Millis linger(Millis archive_after) { return std::min<Millis>(archive_after, 60'000); }
 
     Task<Result<OpenChat>> open(ChatKey chat, std::optional<std::string> npc_id,
                                 std::size_t max_bytes) override;
@@ -43,12 +50,12 @@ class TieredSessionStore final : public SessionStore {
   private:
     Task<Result<void>> restore(OpenChat& open, const std::optional<std::string>& npc_id,
                                std::size_t max_bytes);
-    void hint_later(const ChatKey& chat, Millis when);
+    Task<Result<bool>> may_have_archived(UserId user_id);
 
-    Executor executor_;
     RedisSessionStore live_;
     SqlSessionStore archive_;
     ArchiveQueue queue_;
+    ArchivedUsers archived_users_;
     Millis archive_after_;
 };
 
