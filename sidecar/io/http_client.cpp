@@ -1,10 +1,10 @@
 #include "io/http_client.hpp"
 
 #include "base/retry_after.hpp"
+#include "io/curl_sockets.hpp"
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstdlib>
 #include <curl/curl.h>
 #include <optional>
@@ -29,6 +29,12 @@ constexpr auto kSweep = std::chrono::milliseconds(100);
 
 struct EasyCleanup {
     void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
+};
+struct MultiCleanup {
+    void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
+};
+struct UrlCleanup {
+    void operator()(CURLU* url) const { curl_url_cleanup(url); }
 };
 struct SlistFree {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -70,29 +76,26 @@ class HttpClient::Shard {
     void end_late(Clock::time_point now);
     Executor executor() const { return executor_; }
 
-  private:
-    using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
-    struct Socket {
-        Socket(Executor executor, curl_socket_t fd) : descriptor(executor, fd), fd(fd) {}
-        Descriptor descriptor;
-        curl_socket_t fd;
-        int wanted = 0; // CURL_POLL_*
-        bool reading = false;
-        bool writing = false;
+    // Where requests go: libcurl need not take the URL apart for each, and handles are used again.
+    struct Target {
+        std::unique_ptr<CURLU, UrlCleanup> url;
+        std::vector<std::unique_ptr<CURL, EasyCleanup>> spare;
     };
-    static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
+
+  private:
     static int on_timer(CURLM* multi, long timeout_ms, void* self);
 
-    std::unique_ptr<CURL, EasyCleanup> handle();
+    Target& target_of(const std::string& url);
+    std::unique_ptr<CURL, EasyCleanup> handle(Target& target);
     void prepare(HttpTransfer& transfer);
-    void watch(const std::shared_ptr<Socket>& socket);
     void act(curl_socket_t fd, int events);
     void collect_finished();
     void wake_soon();
     void arm_timer();
 
     Executor executor_;
-    std::shared_ptr<CURLM> multi_;
+    std::unique_ptr<CURLM, MultiCleanup> multi_;
+    CurlSockets sockets_;
     Timer timer_;
     // libcurl moves its next time-out with every transfer, mostly further away: the timer is armed for the
     // earliest that was wanted, and looks again when it fires.
@@ -100,9 +103,8 @@ class HttpClient::Shard {
     Clock::time_point armed_for_ = Clock::time_point::max();
     bool waking_soon_ = false;
     bool starting_ = false; // libcurl wants to be called at once, and will be
-    std::unordered_map<curl_socket_t, std::shared_ptr<Socket>> sockets_;
     std::unordered_map<CURL*, std::shared_ptr<HttpTransfer>> transfers_;
-    std::vector<std::unique_ptr<CURL, EasyCleanup>> spare_;
+    std::unordered_map<std::string, Target> targets_; // by URL; the configuration has few
 };
 
 // One request and what has come of its response.
@@ -118,6 +120,7 @@ class HttpTransfer {
     void cancel();
 
     static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* transfer);
+    static bool was_answered(CURL* easy);
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* transfer);
 
     HttpRequest request;
@@ -127,8 +130,10 @@ class HttpTransfer {
     std::unique_ptr<curl_slist, SlistFree> headers;
     std::optional<Cancellation::Watch> watch;
     Clock::time_point late_at = Clock::time_point::max();
+    HttpClient::Shard::Target* target = nullptr;
     HttpClient::Shard* shard = nullptr; // where it runs; null once it has ended
     std::optional<HttpFailure> failure;
+    bool answered = false; // the response has begun
     bool too_large = false;
     bool paused = false;
     bool unwanted = false; // what still comes
@@ -183,8 +188,15 @@ std::size_t HttpTransfer::on_body(char* data, std::size_t size, std::size_t coun
     return size;
 }
 
+bool HttpTransfer::was_answered(CURL* easy) {
+    HttpTransfer* transfer = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
+    return transfer && transfer->answered;
+}
+
 std::size_t HttpTransfer::on_header(char* data, std::size_t size, std::size_t count, void* user) {
     auto& transfer = *static_cast<HttpTransfer*>(user);
+    transfer.answered = true;
     if (!transfer.streamed) transfer.late_at = Clock::time_point::max();
     const std::string_view line(data, size * count);
     constexpr std::string_view kRetryAfter = "retry-after:";
@@ -199,9 +211,11 @@ std::size_t HttpTransfer::on_header(char* data, std::size_t size, std::size_t co
 }
 
 HttpClient::Shard::Shard(Executor executor)
-    : executor_(executor), multi_(curl_multi_init(), curl_multi_cleanup), timer_(executor) {
-    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(multi_.get(), CURLMOPT_SOCKETDATA, this);
+    : executor_(executor), multi_(curl_multi_init()),
+      sockets_(
+          executor, multi_.get(), [this](curl_socket_t socket, int events) { act(socket, events); },
+          HttpTransfer::was_answered),
+      timer_(executor) {
     curl_multi_setopt(multi_.get(), CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(multi_.get(), CURLMOPT_TIMERDATA, this);
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, kMaxKeptConnections);
@@ -213,8 +227,6 @@ HttpClient::Shard::~Shard() {
         transfer->shard = nullptr;
     }
     multi_.reset(); // its sockets say goodbye while sockets_ is still there
-    for (auto& [fd, socket] : sockets_)
-        socket->descriptor.release();
 }
 
 int HttpClient::Shard::on_timer(CURLM*, long timeout_ms, void* user) {
@@ -251,42 +263,6 @@ void HttpClient::Shard::arm_timer() {
     });
 }
 
-int HttpClient::Shard::on_socket(CURL*, curl_socket_t fd, int what, void* user, void*) {
-    auto* self = static_cast<Shard*>(user);
-    auto found = self->sockets_.find(fd);
-    if (what == CURL_POLL_REMOVE) {
-        if (found == self->sockets_.end()) return 0;
-        // Here and not at the socket's end: the resolver's own descriptor is never announced as closed.
-        found->second->wanted = 0;
-        found->second->descriptor.release();
-        self->sockets_.erase(found);
-        return 0;
-    }
-    if (found == self->sockets_.end()) {
-        found = self->sockets_.emplace(fd, std::make_shared<Socket>(self->executor_, fd)).first;
-    }
-    found->second->wanted = what;
-    self->watch(found->second);
-    return 0;
-}
-
-void HttpClient::Shard::watch(const std::shared_ptr<Socket>& socket) {
-    const auto wait = [this, &socket](Descriptor::wait_type type, int interest, int event,
-                                      bool Socket::* waiting) {
-        if (!(socket->wanted & interest) || (*socket).*waiting) return;
-        (*socket).*waiting = true;
-        socket->descriptor.async_wait(type, [this, socket, event, interest, waiting](error_code error) {
-            (*socket).*waiting = false;
-            if (error == asio::error::operation_aborted) return; // released: this may be gone too
-            if (!(socket->wanted & interest)) return;
-            act(socket->fd, error ? CURL_CSELECT_ERR : event);
-            watch(socket);
-        });
-    };
-    wait(Descriptor::wait_read, CURL_POLL_IN, CURL_CSELECT_IN, &Socket::reading);
-    wait(Descriptor::wait_write, CURL_POLL_OUT, CURL_CSELECT_OUT, &Socket::writing);
-}
-
 void HttpClient::Shard::act(curl_socket_t fd, int events) {
     int running = 0;
     curl_multi_socket_action(multi_.get(), fd, events, &running);
@@ -308,15 +284,28 @@ void HttpClient::Shard::collect_finished() {
     }
 }
 
-// One that was used before, or a new one with what is the same for all requests.
-std::unique_ptr<CURL, EasyCleanup> HttpClient::Shard::handle() {
-    if (!spare_.empty()) {
-        auto spare = std::move(spare_.back());
-        spare_.pop_back();
+// One that libcurl cannot read fails when it is asked for.
+HttpClient::Shard::Target& HttpClient::Shard::target_of(const std::string& url) {
+    const auto [found, is_new] = targets_.try_emplace(url);
+    Target& target = found->second;
+    if (is_new) {
+        target.url.reset(curl_url());
+        curl_url_set(target.url.get(), CURLUPART_URL, url.c_str(), CURLU_GUESS_SCHEME);
+    }
+    return target;
+}
+
+// One that was used before, or a new one with what is the same for all requests to the target.
+std::unique_ptr<CURL, EasyCleanup> HttpClient::Shard::handle(Target& target) {
+    if (!target.spare.empty()) {
+        auto spare = std::move(target.spare.back());
+        target.spare.pop_back();
         return spare;
     }
     std::unique_ptr<CURL, EasyCleanup> made(curl_easy_init());
     CURL* easy = made.get();
+    sockets_.serve(easy);
+    curl_easy_setopt(easy, CURLOPT_CURLU, target.url.get());
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -328,7 +317,8 @@ std::unique_ptr<CURL, EasyCleanup> HttpClient::Shard::handle() {
 }
 
 void HttpClient::Shard::prepare(HttpTransfer& transfer) {
-    transfer.easy = handle();
+    transfer.target = &target_of(transfer.request.url);
+    transfer.easy = handle(*transfer.target);
     CURL* easy = transfer.easy.get();
     const HttpRequest& request = transfer.request;
     for (const std::string& header : request.headers) {
@@ -337,7 +327,6 @@ void HttpClient::Shard::prepare(HttpTransfer& transfer) {
     if (request.body.size() >= kExpectFrom) {
         transfer.headers.reset(curl_slist_append(transfer.headers.release(), "Expect:"));
     }
-    curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer.headers.get());
     if (request.is_get) {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
@@ -349,6 +338,7 @@ void HttpClient::Shard::prepare(HttpTransfer& transfer) {
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeouts.whole.count()));
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, &transfer);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, &transfer);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, &transfer);
 }
 
 void HttpClient::Shard::start(const std::shared_ptr<HttpTransfer>& transfer) {
@@ -377,7 +367,8 @@ void HttpClient::Shard::finish(HttpTransfer& transfer, std::optional<HttpFailure
     transfer.response.status = static_cast<int>(status);
     transfer.failure = failure;
     curl_multi_remove_handle(multi_.get(), transfer.easy.get());
-    if (spare_.size() < kMaxSpareHandles) spare_.push_back(std::move(transfer.easy));
+    auto& spare = transfer.target->spare;
+    if (spare.size() < kMaxSpareHandles) spare.push_back(std::move(transfer.easy));
     transfer.easy.reset();
     transfer.watch.reset();
     transfer.wake();
