@@ -25,6 +25,7 @@ class Outcome:
     fault: Fault
     begun: float
     ended: float = 0.0
+    failed_over: bool = False  # another Redis has taken over
 
 
 def kill(services):
@@ -138,9 +139,11 @@ class Doer:
     def do(self, fault, seconds):
         self.settle()
         outcome = Outcome(fault, time.monotonic())
+        masters = self.fleet.store.masters()
         fault.act(self.fleet, seconds)
         self.settle()
         outcome.ended = time.monotonic()
+        outcome.failed_over = self.fleet.store.masters() != masters
         self.outcomes.append(outcome)
         self._say(f"{fault.name}: {outcome.ended - outcome.begun:.1f} s")
 
@@ -158,8 +161,8 @@ class Doer:
 
 
 @contextlib.contextmanager
-def running(load, limited):
-    load.start(limited)
+def running(load):
+    load.start()
     try:
         yield load
     finally:

@@ -14,6 +14,8 @@ from .postgres import PostgresPair
 
 PEOPLE = 8
 LIMITED = {"requests_per_minute": 60, "burst": 9}
+SPENDER = {"tokens_per_minute": 6000}
+SPENDERS = 3  # clients of that user at once
 
 
 class Fleet:
@@ -41,7 +43,7 @@ class Fleet:
             self.sidecars.append(Sidecar(sidecar, shared))
         self.balancer = Balancer(front, self.edges)
         self.people = []
-        self.limited = None
+        self.limited = self.spender = None
 
     def services(self):
         return [self.model, *self.postgres.servers, *self.store.services, *self.sidecars, *self.edges, self.balancer]
@@ -66,7 +68,7 @@ class Fleet:
         return self.balancer.machine.address
 
     def admit(self):
-        """Makes the users: some with an NPC, some without, and one with a limit."""
+        """Makes the users: some with an NPC, some without, one with a rate of requests, and one with one of tokens."""
         admin = self.balancer.client(self.admin_key)
         for number in range(PEOPLE):
             person = self._sign_up(f"person-{number}")
@@ -75,9 +77,14 @@ class Fleet:
                 answer = self.balancer.client(person.key).post("/create_npc/", json_body=body).expect(200)
                 person.npc_id = answer.json["npc_id"]
             self.people.append(person)
-        self.limited = self._sign_up("limited")
-        admin.put("/users/limited/plan", json_body=LIMITED).expect(200)
+        self.limited, self.spender = self._sign_up("limited"), self._sign_up("spender")
+        for person, plan in ((self.limited, LIMITED), (self.spender, SPENDER)):
+            admin.put(f"/users/{person.name}/plan", json_body=plan).expect(200)
         return self
+
+    def greedy(self):
+        """Who of them exceeds a plan, with how many clients."""
+        return [(self.limited, 1), (self.spender, SPENDERS)]
 
     def _sign_up(self, name):
         body = {"username": name, "password": "a password for the fleet"}
@@ -85,7 +92,7 @@ class Fleet:
         return Person(name, answer.json["api_key"])
 
     def key_of(self, name):
-        return next(person.key for person in [*self.people, self.limited] if person.name == name)
+        return next(person.key for person in [*self.people, self.limited, self.spender] if person.name == name)
 
     # --- while time goes by ---
 
