@@ -1,4 +1,4 @@
-"""Stores reached over TLS alone, as docs/operations.md has it: PostgreSQL by libpq's own parameters, Redis by stunnel."""
+"""Stores reached over TLS alone, as docs/operations.md has it: PostgreSQL by libpq's parameters, Redis by stunnel."""
 
 import os
 import pwd
@@ -128,7 +128,8 @@ def stunnel(launcher):
             text, count = re.subn(rf"^{setting} = .*$", f"{setting} = {value}", text, flags=re.MULTILINE)
             assert count == 1, setting
         (folder / "stunnel.conf").write_text("foreground = yes\npid =\n" + text)
-        process = Process("stunnel", [processes.find_program("stunnel"), folder / "stunnel.conf"], folder / "stunnel.log")
+        process = Process("stunnel", [processes.find_program("stunnel"), folder / "stunnel.conf"],
+                          folder / "stunnel.log")
         started.append(process.start())
         wait_until(lambda: "Configuration successful" in process.output(), 10, "stunnel")
         return port, process

@@ -78,7 +78,7 @@ class Stretch:
 
 
 def fullest_stretch(turns, bound):
-    """The stretch of time in which a user got most beyond `bound(begin, end)`, or came nearest to it; None: got nothing.
+    """The stretch of time in which a user got most beyond `bound(begin, end)`, or came nearest to it; None: no turn.
 
     `turns` are what was acknowledged, as (begun, ended, amount). What was begun and acknowledged in a stretch was let
     through in it.
@@ -111,9 +111,9 @@ def bound_of_requests(lives, per_minute, burst):
 def bound_of_tokens(failovers, per_minute, clients, largest):
     """The same for a plan of tokens, which all sidecars hold together.
 
-    A minute's tokens, and what comes back of them; and of the last that are granted, one for each of `clients`, each may
-    take `largest`, as it is settled only when it is over. In each of `failovers`, (begun, ended), a Redis may have taken over that knew nothing of what was
-    used: a minute's tokens once more.
+    A minute's tokens, and what comes back of them; and of the last that are granted, one for each of `clients`, each
+    may take `largest`, as it is settled only when it is over. In each of `failovers`, (begun, ended), a Redis may have
+    taken over that knew nothing of what was used: a minute's tokens once more.
     """
     def bound(begin, end):
         forgotten = sum(since <= end and until >= begin for since, until in failovers)
