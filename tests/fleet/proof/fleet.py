@@ -19,9 +19,12 @@ SPENDERS = 3  # clients of that user at once
 
 
 class Fleet:
-    """`store` makes the store of the chats on a network; `model` is a class of front.py."""
+    """`store` makes the store of the chats on a network; `model` is a class of front.py.
 
-    def __init__(self, store, *, pairs=3, model=StubModel):
+    Chats that were left for `archive_after` seconds are archived, and leave Redis.
+    """
+
+    def __init__(self, store, *, pairs=3, model=StubModel, archive_after=5):
         self.network = Network()
         self.store = store(self.network)
         self.postgres = PostgresPair([self.network.machine("postgres-1", 11), self.network.machine("postgres-2", 12)])
@@ -31,8 +34,7 @@ class Fleet:
         self._secret = secrets.token_urlsafe(24)
         env = {"ADMIN_KEY": self.admin_key, "DATABASE_URL": self.postgres.url(), "REDIS_URL": self.store.url(),
                "OPENAI_BASE_URL": self.model.base_url, "OPENAI_API_KEY": "sk-" + secrets.token_hex(12),
-               # Chats that were left are archived, and leave Redis, while the proof goes on.
-               "ARCHIVE_AFTER": "5", "RATE_LIMIT": "0", "SIGNUP": "admin", "LOOPS": "2", "EDGE_WORKERS": "2",
+               "ARCHIVE_AFTER": str(archive_after), "RATE_LIMIT": "0", "SIGNUP": "admin", "LOOPS": "2", "EDGE_WORKERS": "2",
                "TRUSTED_PROXIES": front.address, **self.store.settings}
         self.edges, self.sidecars = [], []
         for number in range(1, pairs + 1):
