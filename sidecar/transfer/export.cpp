@@ -16,6 +16,11 @@ std::unexpected<std::string> store_failed(const Error& error) {
     return std::unexpected("reading the stores: " + error.detail + "; run the same command, and it goes on");
 }
 
+// By which chats are put in order: their users and names.
+std::pair<UserId, std::string_view> place_of(const ChatKey& chat) {
+    return {chat.user_id, chat.chat_id};
+}
+
 class Export {
   public:
     Export(Stores& stores, ExportFile file)
@@ -79,7 +84,7 @@ class Export {
         co_return Outcome();
     }
 
-    // In the order of their users and names; those whose user was deleted are left out.
+    // In their order; those whose user was deleted are left out.
     Task<Result<std::vector<ChatKey>>> chats_to_write() {
         auto chats = co_await stores_.sessions().chats();
         if (!chats) co_return std::unexpected(std::move(chats.error()));
@@ -92,12 +97,9 @@ class Export {
                 users.insert(user.id);
             last = page->back().id;
         }
-        const auto key = [](const ChatKey& chat) {
-            return std::pair(chat.user_id, std::string_view(chat.chat_id));
-        };
         std::erase_if(*chats, [&](const ChatKey& chat) { return !users.contains(chat.user_id); });
-        std::ranges::sort(*chats, {}, key);
-        const auto twice = std::ranges::unique(*chats, {}, key);
+        std::ranges::sort(*chats, {}, place_of);
+        const auto twice = std::ranges::unique(*chats, {}, place_of);
         chats->erase(twice.begin(), twice.end());
         co_return chats;
     }
@@ -105,12 +107,9 @@ class Export {
     Task<Outcome> write_chats() {
         const auto chats = co_await chats_to_write();
         if (!chats) co_return store_failed(chats.error());
-        const auto key = [](const ChatKey& chat) {
-            return std::pair(chat.user_id, std::string_view(chat.chat_id));
-        };
         auto next = chats->begin();
         if (const auto* last = std::get_if<ChatRecord>(&file_.last()))
-            next = std::ranges::upper_bound(*chats, key(last->chat), {}, key);
+            next = std::ranges::upper_bound(*chats, place_of(last->chat), {}, place_of);
         progress_.begin("chats", static_cast<std::int64_t>(chats->size()));
         for (; next != chats->end(); ++next) {
             auto history = co_await stores_.sessions().history(*next);

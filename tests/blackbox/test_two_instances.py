@@ -65,6 +65,27 @@ def test_many_at_once_over_both(pair):
     assert len(history(client, chat_id)) == 2
 
 
+def test_a_plan_is_one_over_both(pair):
+    """Chats at once and tokens; without Redis each instance keeps accounts of its own."""
+    first, second = pair
+    if "REDIS_URL" not in first.env:
+        pytest.skip("there is no Redis")
+    user = first.sign_up()
+    first.admin.put(f"/users/{user.name}/plan", json_body={"concurrent_chats": 2, "tokens_per_day": 1000}).expect(200)
+    first.stub.behave(latency=1.5)
+    clients = [user.client, at(second, user.client)]
+    answering = [in_background(send, client, None, "slow") for client in clients]
+    first.stub.wait_for(2)
+    for client in clients:
+        assert "chats" in send(client, None, "one too many").expect_error(429).detail
+    for answer in answering:
+        answer.result(10).expect(200)
+    # Each of them takes over a quarter of the day's tokens.
+    first.stub.behave(answer="word " * 250)
+    statuses = [send(clients[number % 2], None, "hello").status for number in range(6)]
+    assert statuses == [200] * 3 + [429] * 3
+
+
 def test_a_changed_npc_is_changed_at_the_other_soon(pair):
     first, second = pair
     client = first.sign_up().client

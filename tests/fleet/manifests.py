@@ -14,7 +14,7 @@ K8S = ROOT / "k8s"
 # The names that the commands of the FastAPI system's README have.
 TOP_LEVEL = ("gateway-service-deployment.yaml", "gpt-4-mini-deployment.yaml", "gpt-4o-deployment.yaml",
              "postgres-deployment.yaml", "redis-deployment.yaml")
-TARGETS = ("base", "overlays/dev", "overlays/production")
+TARGETS = ("base", "overlays/dev", "overlays/production", "overlays/retrieval")
 NAME = "app.kubernetes.io/name"
 
 
@@ -78,8 +78,10 @@ def selects(selector, labels):
 def environment(container, objects):
     """A container's environment by name: texts, or mappings for what comes from secrets."""
     found = {}
-    for source in container.get("envFrom", []):
-        found |= by_key(objects)["ConfigMap", source["configMapRef"]["name"]]["data"]
+    for reference in (source["configMapRef"] for source in container.get("envFrom", [])):
+        settings = by_key(objects).get(("ConfigMap", reference["name"]))
+        assert settings or reference.get("optional"), reference["name"]
+        found |= settings["data"] if settings else {}
     for entry in container.get("env", []):
         found[entry["name"]] = entry.get("value", entry.get("valueFrom"))
     return found

@@ -1,7 +1,7 @@
 """The checker of the proof finds what it is there for."""
 
 import pytest
-from proof.checker import check_chat, check_limit
+from proof.checker import bound_of_requests, bound_of_tokens, check_chat, fullest_stretch
 from proof.record import Attempt, Turn
 
 
@@ -63,11 +63,33 @@ def test_half_a_turn_is_found():
     assert check_chat(three()[:1], history(1)[:1])
 
 
-def test_limits():
+def exceeded(turns, bound):
+    return fullest_stretch(turns, bound).exceeded
+
+
+def test_requests_a_minute():
     one, two = [(0, 100)], [(0, 100), (0, 100)]
-    burst = [(10 + number / 100, 10 + number / 100) for number in range(11)]
-    assert check_limit(burst, two, per_minute=60, burst=9) == []
-    assert check_limit(burst, one, per_minute=60, burst=9)
+    burst = [(10 + number / 100, 10 + number / 100, 1) for number in range(11)]
+    assert not exceeded(burst, bound_of_requests(two, per_minute=60, burst=9))
+    assert exceeded(burst, bound_of_requests(one, per_minute=60, burst=9))
     # One a second beyond the burst; a memory that began anew lets a burst through again.
-    assert check_limit([(float(second), float(second)) for second in range(60)], one, per_minute=60, burst=0) == []
-    assert check_limit(burst, [(0, 10.05), (10.05, 100)], per_minute=60, burst=9) == []
+    steady = [(float(second), float(second), 1) for second in range(60)]
+    assert not exceeded(steady, bound_of_requests(one, per_minute=60, burst=0))
+    assert not exceeded(burst, bound_of_requests([(0, 10.05), (10.05, 100)], per_minute=60, burst=9))
+
+
+def test_tokens_a_minute():
+    """A minute's tokens at once and then as many as come back, but for the last ones' answers."""
+    bound = bound_of_tokens([], per_minute=600, clients=1, largest=100)
+    steady = [(number * 10.0, number * 10.0 + 1, 100) for number in range(20)]
+    assert not exceeded([(0.0, 0.1, 600), *steady], bound)
+    assert exceeded([(0.0, 0.1, 800), *steady], bound)
+    # Too much in the middle of a long run that has had little is too much.
+    late = [(300.0, 301.0, 720)]
+    assert exceeded([(0.0, 1.0, 50), *late], bound)
+    assert not exceeded(late, bound_of_tokens([(290.0, 300.5)], per_minute=600, clients=1, largest=100))
+    assert exceeded(late, bound_of_tokens([(200.0, 299.0)], per_minute=600, clients=1, largest=100))
+
+
+def test_nothing_is_no_stretch():
+    assert fullest_stretch([], bound_of_tokens([], per_minute=1, clients=1, largest=0)) is None

@@ -42,6 +42,12 @@ def test_the_schemas_find_mistakes(schemas):
     deployment["spec"]["template"]["spec"]["containers"][0]["ports"][0]["containerPort"] = 1
     assert problems([deployment], schemas) == ["Deployment gateway-service: unknown field /spec/replica"]
     assert problems([{"apiVersion": "apps/v1", "kind": "Deploymint"}], schemas)
+    (route,) = [thing for thing in read(K8S / "examples" / "gateway.yaml") if thing["kind"] == "HTTPRoute"]
+    route["spec"]["rules"][0]["timeouts"] = {"request": "two minutes", "backend": "1s"}
+    text = " ".join(problems([route], schemas))
+    assert "/request" in text
+    route["spec"]["rules"][0]["timeouts"]["request"] = "1s"
+    assert problems([route], schemas) == ["HTTPRoute gateway-service: unknown field /spec/rules/0/timeouts/backend"]
 
 
 @every_target
@@ -58,7 +64,8 @@ def test_the_syntax_is_the_older_one():
     for target in TARGETS:
         text = yaml.safe_load((K8S / target / "kustomization.yaml").read_text(encoding="utf-8"))
         assert set(text) <= {"apiVersion", "kind", "namespace", "bases", "resources", "patchesStrategicMerge", "images"}
-        assert all((K8S / target / name).is_file() for name in text["resources"])
+        assert all((K8S / target / name).is_file() for name in text.get("resources", []))
+        assert all((K8S / target / name).is_dir() for name in text.get("bases", []))
 
 
 @pytest.mark.parametrize("name", TOP_LEVEL)
@@ -213,6 +220,59 @@ def test_who_may_reach_whom(target):
     assert {("postgres", 5432), ("redis", 6379)} <= allowed("gateway-service", "egress", "to")
 
 
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_lead_to_the_service(name):
+    """A name and a port of the Service, and more time than an edge gives an answer."""
+    (service,) = [thing for thing in build("base") if key(thing) == ("Service", "gateway-service")]
+    (port,) = service["spec"]["ports"]
+    found = {thing["kind"]: thing for thing in read(K8S / "examples" / name)}
+    edge = (ROOT / "conf" / "npcchat-server.conf").read_text(encoding="utf-8")
+    answer = max(map(int, re.findall(r"proxy_read_timeout (\d+)s", edge)))
+    if "Ingress" in found:
+        (rule,) = found["Ingress"]["spec"]["rules"]
+        backend = rule["http"]["paths"][0]["backend"]["service"]
+        assert backend == {"name": "gateway-service", "port": {"name": port["name"]}}
+        annotations = found["Ingress"]["metadata"]["annotations"]
+        assert int(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]) > answer
+        hosts, secured = {rule["host"]}, {host for tls in found["Ingress"]["spec"]["tls"] for host in tls["hosts"]}
+    else:
+        gateway, route = found["Gateway"], found["HTTPRoute"]["spec"]
+        (parent,), (rule,), (listener,) = route["parentRefs"], route["rules"], gateway["spec"]["listeners"]
+        assert parent == {"name": gateway["metadata"]["name"], "sectionName": listener["name"]}
+        assert rule["backendRefs"] == [{"name": "gateway-service", "port": port["port"]}]
+        times = {one: int(text.removesuffix("s")) for one, text in rule["timeouts"].items()}
+        assert times["request"] >= times["backendRequest"] > answer
+        assert listener["protocol"] == "HTTPS" and "retry" not in rule
+        hosts, secured = set(route["hostnames"]), {listener["hostname"]}
+    assert hosts == secured
+
+
+def test_retrieval_is_that_of_compose():
+    """The same images and models, under the names that the sidecar asks for."""
+    objects = build("overlays/retrieval")
+    found = by_key(objects)
+    compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    default = re.compile(r"\$\{\w+:-(.*)\}")
+    settings = environment(sidecar_of(found), objects)
+    for name, variable in (("embed", "EMBED_URL"), ("rerank", "RERANK_URL")):
+        (container,) = found["StatefulSet", name]["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == default.fullmatch(compose[name]["image"])[1]
+        options = dict(zip(container["args"][::2], container["args"][1::2], strict=True))
+        assert options["--model-id"] == compose[name]["command"][1]
+        assert int(options["--port"]) == container["ports"][0]["containerPort"] >= 1024, "only root may listen below"
+        assert settings[variable] == default.fullmatch(compose["sidecar"]["environment"][variable])[1]
+        assert settings[variable] == f"http://{name}/{name}"
+        assert found["Service", name]["spec"]["ports"][0]["port"] == 80
+        # What it writes: the model that it has fetched, and what is gone with the pod.
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+    assert not {"EMBED_URL", "RERANK_URL"} & set(environment(sidecar_of(by_key(build("base"))), build("base")))
+
+
+def sidecar_of(found):
+    containers = found["Deployment", "gateway-service"]["spec"]["template"]["spec"]["containers"]
+    return next(container for container in containers if container["name"] == "sidecar")
+
+
 @every_target
 def test_disruptions_and_scaling(target):
     found = by_key(build(target))
@@ -223,7 +283,7 @@ def test_disruptions_and_scaling(target):
     assert all(selects(constraint["labelSelector"], labels) for constraint in spread)
     scaler = found["HorizontalPodAutoscaler", "gateway-service"]["spec"]
     assert 1 <= scaler["minReplicas"] <= scaler["maxReplicas"]
-    if target == "overlays/production":
+    if target in ("overlays/production", "overlays/retrieval"):
         assert scaler["minReplicas"] >= 3
 
 

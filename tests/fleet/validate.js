@@ -1,7 +1,10 @@
 // Reads a JSON list of Kubernetes objects from stdin, and prints a JSON list of what the API's schemas find wrong.
 
-const GROUPS = { "": "", apps: "apps/", autoscaling: "autoscaling/", batch: "batch/", policy: "policy/",
-                 "networking.k8s.io": "networking.k8s.io/" };
+const KUBERNETES = "kubernetes-models";
+const GROUPS = { "": KUBERNETES, apps: `${KUBERNETES}/apps`, autoscaling: `${KUBERNETES}/autoscaling`,
+                 batch: `${KUBERNETES}/batch`, policy: `${KUBERNETES}/policy`,
+                 "networking.k8s.io": `${KUBERNETES}/networking.k8s.io`,
+                 "gateway.networking.k8s.io": "@kubernetes-models/gateway-api/gateway.networking.k8s.io" };
 
 // The schemas' checks ask an object for every field that they know, and for no other: what they never asked for is a
 // field that the API would drop or refuse.
@@ -24,7 +27,7 @@ async function problems(object) {
   const parts = (object.apiVersion ?? "").split("/");
   const [group, version] = parts.length === 1 ? ["", parts[0]] : parts;
   if (!(group in GROUPS)) return [`${name}: no schemas for ${object.apiVersion}`];
-  const models = await import(`kubernetes-models/${GROUPS[group]}${version}`);
+  const models = await import(`${GROUPS[group]}/${version}`);
   const Model = models[object.kind];
   if (!Model) return [`${name}: ${object.apiVersion} has no such kind`];
   const unread = new Set();

@@ -3,6 +3,7 @@
 Each gives sentences on what is wrong; none where all is well.
 """
 
+import dataclasses
 import re
 
 RECEIVED = re.compile(r"Messages received: (\d+)\.$")
@@ -60,22 +61,61 @@ def _check_answers(_, pairs):
             yield f"turn {number + 1}, {text!r}, was answered knowing other turns: {answer!r}"
 
 
-def check_limit(turns, lives, per_minute, burst):
-    """Acknowledged turns of a user, as (begun, ended), against a plan that each edge holds by itself.
+@dataclasses.dataclass
+class Stretch:
+    """A stretch of time: how much of something a user got in it, and how much at most it may have been."""
 
-    `lives` are the times from which to which an edge's memory was there. In each stretch of time every one that lived
-    in it lets through `burst` + 1, and `per_minute`/60 a second of its life in it.
+    seconds: float
+    amount: float
+    bound: float
+
+    @property
+    def exceeded(self):
+        return self.amount > self.bound
+
+    def text(self, unit):
+        return f"{self.amount:.0f} {unit} in {self.seconds:.1f} s, where {self.bound:.1f} are the most"
+
+
+def fullest_stretch(turns, bound):
+    """The stretch of time in which a user got most beyond `bound(begin, end)`, or came nearest to it; None: no turn.
+
+    `turns` are what was acknowledged, as (begun, ended, amount). What was begun and acknowledged in a stretch was let
+    through in it.
     """
     turns = sorted(turns)
     worst = None
-    for first, (begin, _) in enumerate(turns):
-        end = begin
-        for last in range(first, len(turns)):
-            end = max(end, turns[last][1])
-            seconds = [min(end, until) - max(begin, since) for since, until in lives if since <= end and until >= begin]
-            allowed = sum(burst + 1 + per_minute / 60 * length for length in seconds)
-            count = last - first + 1
-            if count > allowed and (worst is None or count - allowed > worst[0]):
-                worst = (count - allowed, f"{count} turns of the limited user in {end - begin:.2f} s, where "
-                                          f"{allowed:.1f} are the most")
-    return [worst[1]] if worst else []
+    for first, (begin, _, _) in enumerate(turns):
+        end, amount = begin, 0
+        for _, ended, more in turns[first:]:
+            end = max(end, ended)
+            amount += more
+            stretch = Stretch(end - begin, amount, bound(begin, end))
+            if worst is None or stretch.amount - stretch.bound > worst.amount - worst.bound:
+                worst = stretch
+    return worst
+
+
+def bound_of_requests(lives, per_minute, burst):
+    """What a plan of requests, which each edge holds by itself, lets through: a bound for fullest_stretch().
+
+    `lives` are the times from which to which an edge's memory was there. Every one that lived in a stretch lets through
+    `burst` + 1, and `per_minute`/60 a second of its life in it.
+    """
+    def bound(begin, end):
+        seconds = [min(end, until) - max(begin, since) for since, until in lives if since <= end and until >= begin]
+        return sum(burst + 1 + per_minute / 60 * length for length in seconds)
+    return bound
+
+
+def bound_of_tokens(failovers, per_minute, clients, largest):
+    """The same for a plan of tokens, which all sidecars hold together.
+
+    A minute's tokens, and what comes back of them; and of the last that are granted, one for each of `clients`, each
+    may take `largest`, as it is settled only when it is over. In each of `failovers`, (begun, ended), a Redis may have
+    taken over that knew nothing of what was used: a minute's tokens once more.
+    """
+    def bound(begin, end):
+        forgotten = sum(since <= end and until >= begin for since, until in failovers)
+        return per_minute * (1 + forgotten + (end - begin) / 60) + clients * largest
+    return bound

@@ -25,6 +25,7 @@ class Outcome:
     fault: Fault
     begun: float
     ended: float = 0.0
+    failed_over: bool = False  # another Redis has taken over
 
 
 def kill(services):
@@ -99,6 +100,10 @@ def sidecar(fleet):
     return fleet.sidecars[1]
 
 
+def primary(fleet):
+    return fleet.postgres.primary
+
+
 def victim(fleet):
     return fleet.store.victim()
 
@@ -108,13 +113,17 @@ EVERYWHERE = [
     Fault("kill an edge", kill(edge)),
     Fault("kill a sidecar", kill(sidecar)),
     Fault("kill Redis", kill(victim)),
-    Fault("kill PostgreSQL", kill(lambda fleet: fleet.postgres.primary)),
+    Fault("kill PostgreSQL", kill(primary)),
+    Fault("kill the replica of PostgreSQL", kill(lambda fleet: fleet.postgres.replica)),
+    Fault("kill the model", kill(lambda fleet: fleet.model)),
+    Fault("kill the balancer", kill(lambda fleet: fleet.balancer)),
     Fault("restart PostgreSQL", restart_postgres),
     Fault("cut off an edge", partition(edge)),
     Fault("cut off a sidecar", partition(sidecar)),
     Fault("cut off Redis", partition(victim)),
-    Fault("cut off PostgreSQL", partition(lambda fleet: fleet.postgres.primary)),
+    Fault("cut off PostgreSQL", partition(primary)),
     Fault("fill Redis' disk", fill_redis),
+    Fault("fill PostgreSQL's disk", fill(lambda fleet: primary(fleet).disk)),
     Fault("fill an edge's log disk", fill(lambda fleet: fleet.edges[0].log_disk), harmless=True),
     Fault("promote the replica of PostgreSQL", promote),
     Fault("roll all to a new build", roll, harmless=True),
@@ -138,9 +147,11 @@ class Doer:
     def do(self, fault, seconds):
         self.settle()
         outcome = Outcome(fault, time.monotonic())
+        masters = self.fleet.store.masters()
         fault.act(self.fleet, seconds)
         self.settle()
         outcome.ended = time.monotonic()
+        outcome.failed_over = self.fleet.store.masters() != masters
         self.outcomes.append(outcome)
         self._say(f"{fault.name}: {outcome.ended - outcome.begun:.1f} s")
 
@@ -158,8 +169,8 @@ class Doer:
 
 
 @contextlib.contextmanager
-def running(load, limited):
-    load.start(limited)
+def running(load):
+    load.start()
     try:
         yield load
     finally:

@@ -14,12 +14,17 @@ from .postgres import PostgresPair
 
 PEOPLE = 8
 LIMITED = {"requests_per_minute": 60, "burst": 9}
+SPENDER = {"tokens_per_minute": 6000}
+SPENDERS = 3  # clients of that user at once
 
 
 class Fleet:
-    """`store` makes the store of the chats on a network; `model` is a class of front.py."""
+    """`store` makes the store of the chats on a network; `model` is a class of front.py.
 
-    def __init__(self, store, *, pairs=3, model=StubModel):
+    Chats that were left for `archive_after` seconds are archived, and leave Redis.
+    """
+
+    def __init__(self, store, *, pairs=3, model=StubModel, archive_after=5):
         self.network = Network()
         self.store = store(self.network)
         self.postgres = PostgresPair([self.network.machine("postgres-1", 11), self.network.machine("postgres-2", 12)])
@@ -29,8 +34,7 @@ class Fleet:
         self._secret = secrets.token_urlsafe(24)
         env = {"ADMIN_KEY": self.admin_key, "DATABASE_URL": self.postgres.url(), "REDIS_URL": self.store.url(),
                "OPENAI_BASE_URL": self.model.base_url, "OPENAI_API_KEY": "sk-" + secrets.token_hex(12),
-               # Chats that were left are archived, and leave Redis, while the proof goes on.
-               "ARCHIVE_AFTER": "5", "RATE_LIMIT": "0", "SIGNUP": "admin", "LOOPS": "2", "EDGE_WORKERS": "2",
+               "ARCHIVE_AFTER": str(archive_after), "RATE_LIMIT": "0", "SIGNUP": "admin", "LOOPS": "2", "EDGE_WORKERS": "2",
                "TRUSTED_PROXIES": front.address, **self.store.settings}
         self.edges, self.sidecars = [], []
         for number in range(1, pairs + 1):
@@ -41,7 +45,7 @@ class Fleet:
             self.sidecars.append(Sidecar(sidecar, shared))
         self.balancer = Balancer(front, self.edges)
         self.people = []
-        self.limited = None
+        self.limited = self.spender = None
 
     def services(self):
         return [self.model, *self.postgres.servers, *self.store.services, *self.sidecars, *self.edges, self.balancer]
@@ -66,7 +70,7 @@ class Fleet:
         return self.balancer.machine.address
 
     def admit(self):
-        """Makes the users: some with an NPC, some without, and one with a limit."""
+        """Makes the users: some with an NPC, some without, one with a rate of requests, and one with one of tokens."""
         admin = self.balancer.client(self.admin_key)
         for number in range(PEOPLE):
             person = self._sign_up(f"person-{number}")
@@ -75,9 +79,14 @@ class Fleet:
                 answer = self.balancer.client(person.key).post("/create_npc/", json_body=body).expect(200)
                 person.npc_id = answer.json["npc_id"]
             self.people.append(person)
-        self.limited = self._sign_up("limited")
-        admin.put("/users/limited/plan", json_body=LIMITED).expect(200)
+        self.limited, self.spender = self._sign_up("limited"), self._sign_up("spender")
+        for person, plan in ((self.limited, LIMITED), (self.spender, SPENDER)):
+            admin.put(f"/users/{person.name}/plan", json_body=plan).expect(200)
         return self
+
+    def greedy(self):
+        """Who of them exceeds a plan, with how many clients."""
+        return [(self.limited, 1), (self.spender, SPENDERS)]
 
     def _sign_up(self, name):
         body = {"username": name, "password": "a password for the fleet"}
@@ -85,7 +94,7 @@ class Fleet:
         return Person(name, answer.json["api_key"])
 
     def key_of(self, name):
-        return next(person.key for person in [*self.people, self.limited] if person.name == name)
+        return next(person.key for person in [*self.people, self.limited, self.spender] if person.name == name)
 
     # --- while time goes by ---
 

@@ -29,24 +29,25 @@ class Person:
 
 
 class Load:
-    """`clients` tasks on a thread of their own. `settings` are those of a client: see Client."""
+    """`clients` tasks on a thread of their own, who pause for `pause` seconds between turns, give or take.
 
-    def __init__(self, address, port, people, *, clients, pause, seed):
+    `greedy` are (person, clients): these send all that the person's plan lets through, and more.
+    """
+
+    def __init__(self, address, port, people, *, greedy, clients, pause, seed):
         self.record = Record()
         self.address, self.port = address, port
         self.pause = pause
         self._people = people
+        self._greedy = greedy
         self._clients = clients
         self._random = random.Random(seed)
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
         self._failed = None
         self._thread = threading.Thread(target=self._run)
-        self._limited = None
 
-    def start(self, limited):
-        """`limited` is a Person who sends all that its plan lets through, and more."""
-        self._limited = limited
+    def start(self):
         self._thread.start()
         return self
 
@@ -80,7 +81,9 @@ class Load:
             # Two who talk in the same chats.
             for _ in range(2):
                 group.create_task(self._chat_on(self._people[0], random.Random(self._random.random()), "together"))
-            group.create_task(self._exceed_limit(self._limited))
+            for person, clients in self._greedy:
+                for number in range(clients):
+                    group.create_task(self._exceed_plan(person, number))
             group.create_task(self._make_npcs(self._people[0]))
 
     async def _chat_on(self, person, dice, shared=None):
@@ -129,6 +132,7 @@ class Load:
         self.record.note(turn, Attempt(begun, time.monotonic(), reply.status))
         if answer is not None:
             turn.answer = answer["response"]
+            turn.tokens = sum(answer["usage"].values())
             if f"You said: {turn.text}\n" not in turn.answer or answer["chat_id"] != turn.chat:
                 self.record.wrong.append(f"{turn.text!r} in {turn.chat} was answered with {answer}")
             return False, 0
@@ -138,15 +142,15 @@ class Load:
         # A refusal that says that nothing was done may be repeated without a key too.
         return turn.keyed or reply.status in (409, 429), reply.retry_after()
 
-    async def _exceed_limit(self, person):
-        """A turn every few milliseconds, whatever the answer; only the first attempt counts."""
-        chat = 0
+    async def _exceed_plan(self, person, number):
+        """A turn every few milliseconds, whatever the answer; none is tried again."""
+        done = 0
         while not self.stopping():
-            turn = Turn(person.name, f"limited-{chat // TURNS_OF_A_CHAT}", f"message {next(self._numbers)}",
-                        keyed=False)
+            turn = Turn(person.name, f"{person.name}-{number}-{done // TURNS_OF_A_CHAT}",
+                        f"message {next(self._numbers)}", keyed=False)
             self.record.turns.append(turn)
             await self._attempt(person, turn, "/chat/", {"message": turn.text, "chat_id": turn.chat}, [])
-            chat += turn.answer is not None
+            done += turn.answer is not None
             await asyncio.sleep(self.pause * 2)
 
     async def _make_npcs(self, person):

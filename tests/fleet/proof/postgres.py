@@ -10,9 +10,11 @@ import psycopg2
 from harness import processes
 from harness.waiting import quietly, wait_until
 
+from .network import Disk
 from .service import Service
 
 PORT = 5432
+DISK = "500m"
 DATABASE = "postgres"
 AS_POSTGRES = ["setpriv", "--pdeathsig", "KILL", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
 
@@ -24,11 +26,12 @@ class Postgres(Service):
 
     def __init__(self, machine):
         super().__init__(machine)
-        self.data = machine.folder / "data"
+        self.disk = Disk(machine.folder / "disk", DISK)
+        self.data = self.disk.folder / "data"
         self._own = self.data / "fleet.conf"
         self._programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[-2]))[-1]
         entry = pwd.getpwnam("postgres")
-        os.chown(machine.folder, entry.pw_uid, entry.pw_gid)
+        os.chown(self.disk.folder, entry.pw_uid, entry.pw_gid)
 
     def command(self):
         return [*AS_POSTGRES, f"{self._programs}/postgres", "-D", self.data], None

@@ -28,6 +28,7 @@ class Turn:
     keyed: bool  # sent with an Idempotency-Key, and again until it was answered
     contended: bool = False  # in a chat that others use at the same time: 409 is no error there
     answer: str | None = None
+    tokens: int = 0  # of prompt and answer, as the answer says
     attempts: list[Attempt] = dataclasses.field(default_factory=list)
 
     @property

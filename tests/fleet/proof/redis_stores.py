@@ -73,6 +73,10 @@ class SingleRedis:
     def victim(self):
         return self.server
 
+    def masters(self):
+        """Names of those that take writes."""
+        return {str(self.server)}
+
     def is_well(self):
         return self.server.ready()
 
@@ -139,6 +143,9 @@ class ClusterOfRedis:
     def victim(self):
         """A master."""
         return self._member(self.cluster.masters()[0])
+
+    def masters(self):
+        return {str(self._member(node)) for node in self.cluster.masters()}
 
     def is_well(self):
         return self.cluster.is_whole()
