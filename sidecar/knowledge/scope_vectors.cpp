@@ -1,6 +1,7 @@
 #include "knowledge/scope_vectors.hpp"
 
 #include "base/log.hpp"
+#include "knowledge/best.hpp"
 
 #include <algorithm>
 
@@ -10,40 +11,6 @@ namespace {
 // Beyond, looking past what is gone costs more than reading the scope anew.
 constexpr std::size_t kMaxGonePart = 4;
 constexpr std::size_t kAlwaysGone = 1000;
-
-bool is_better(const Ranked& left, const Ranked& right) {
-    return left.score != right.score ? left.score > right.score : left.id < right.id;
-}
-
-// Keeps the best of many.
-class Best {
-  public:
-    Best(std::vector<Ranked> found, std::size_t most) : most_(most), found_(std::move(found)) {
-        std::ranges::make_heap(found_, is_better);
-    }
-
-    bool takes(double score) const { return found_.size() < most_ || score > found_.front().score; }
-
-    void add(std::int64_t id, double score) {
-        if (found_.size() == most_) {
-            std::ranges::pop_heap(found_, is_better);
-            found_.pop_back();
-        }
-        found_.push_back({id, score});
-        std::ranges::push_heap(found_, is_better);
-    }
-
-    std::vector<Ranked> take() {
-        std::ranges::sort(found_, is_better);
-        std::unordered_set<std::int64_t> seen;
-        std::erase_if(found_, [&](const Ranked& one) { return !seen.insert(one.id).second; });
-        return std::move(found_);
-    }
-
-  private:
-    std::size_t most_;
-    std::vector<Ranked> found_; // a heap with the worst in front
-};
 
 std::vector<std::byte> record_of(const Vector& vector) {
     std::vector<std::byte> record(record_bytes(vector.values.size()));
