@@ -2,6 +2,7 @@
 
 #include "base/log.hpp"
 #include "knowledge/best.hpp"
+#include "knowledge/huge_pages.hpp"
 
 #include <algorithm>
 
@@ -20,14 +21,25 @@ std::vector<std::byte> record_of(const Vector& vector) {
 
 } // namespace
 
+ScopeVectors::Block::Block(std::size_t record_bytes)
+    : records(static_cast<std::byte*>(std::aligned_alloc(kHugePage, (kBlock * record_bytes + kHugePage - 1) /
+                                                                        kHugePage * kHugePage)),
+              std::free) {
+    if (!records) throw std::bad_alloc();
+}
+
 void ScopeVectors::add(std::int64_t chunk_id, const Vector& vector) {
     const std::lock_guard lock(mutex_);
     const std::size_t at = size_ % kBlock;
     const std::size_t bytes = record_bytes(dimensions_);
-    if (at == 0) blocks_.push_back(std::make_shared<Block>(bytes));
+    if (at == 0) {
+        blocks_.push_back(std::make_shared<Block>(bytes));
+        // Small scopes, which are many, would take more memory.
+        if (size_ > 0) prefer_huge_pages(blocks_.back()->records.get(), kBlock * bytes);
+    }
     Block& block = *blocks_.back();
     block.ids[at] = chunk_id;
-    write_record(vector, block.records.data() + at * bytes);
+    write_record(vector, block.records.get() + at * bytes);
     ++size_;
 }
 
@@ -38,7 +50,7 @@ std::size_t ScopeVectors::size() const {
 
 std::size_t ScopeVectors::bytes() const {
     const std::lock_guard lock(mutex_);
-    return blocks_.size() * kBlock * (record_bytes(dimensions_) + sizeof(std::int64_t)) +
+    return size_ * (record_bytes(dimensions_) + sizeof(std::int64_t)) +
            in_graph_ * VectorGraph::kBytesPerVector;
 }
 
@@ -56,7 +68,7 @@ ScopeVectors::Snapshot ScopeVectors::snapshot() const {
 }
 
 const std::byte* ScopeVectors::record(const Snapshot& all, std::size_t number) const {
-    return all.blocks[number / kBlock]->records.data() + number % kBlock * record_bytes(dimensions_);
+    return all.blocks[number / kBlock]->records.get() + number % kBlock * record_bytes(dimensions_);
 }
 
 // Looks at the vectors from a number on; what was `found` before competes with them.
