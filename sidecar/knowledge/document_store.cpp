@@ -17,9 +17,9 @@ using db::to_integer;
 
 // Of chunks that are written in one transaction: on SQLite all others wait for it.
 constexpr std::size_t kStepBytes = 4 * 1024;
-constexpr std::size_t kPostgresStepBytes = 32 * 1024;
+constexpr std::size_t kPostgresStepBytes = 8 * 1024;
 // After each, chats have the database and the processor to themselves for so many times as long as it took.
-constexpr int kRest = 2;
+constexpr int kRest = 5;
 constexpr auto kMaxRest = std::chrono::milliseconds(100);
 constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
 
