@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kFirstRoom = 1024;
 constexpr std::size_t kLinks = 16; // M
 constexpr std::size_t kBuildWidth = 96;
-constexpr std::size_t kSearchWidth = 224;
+constexpr std::size_t kSearchWidth = 384;
 
 // What the graph keeps of a vector is where its record lies.
 class RecordSpace final : public hnswlib::SpaceInterface<float> {

@@ -10,7 +10,7 @@ namespace npcchat {
 
 class VectorIndex {
   public:
-    // Scopes of so many vectors and more are searched through a graph. Below, comparing all takes some three
+    // Scopes of so many vectors and more are searched through a graph. Below, comparing all takes two
     // milliseconds at most.
     static constexpr std::size_t kGraphFrom = 50'000;
 
