@@ -118,6 +118,7 @@ class Service {
         }
         shared_.passwords.stop();
         shared_.cutter.stop();
+        shared_.words.stop();
         shared_.vectors.stop();
         backends_.stop();
     }
@@ -229,14 +230,20 @@ class Service {
         return archiver;
     }
 
-    // What other processes embedded is found here too.
+    // What other processes added or embedded is found here too.
     Task<void> hear(db::PostgresListener& changes) {
-        VectorIndex& vectors = shared_.vectors;
-        co_await changes.run([&vectors] { vectors.all_changed(); },
-                             [&vectors](std::string_view scope_id) {
-                                 if (const auto id = parse_number<std::int64_t>(scope_id))
-                                     vectors.changed(*id);
-                             });
+        Shared& shared = shared_;
+        const auto missed = [&shared] {
+            shared.words.all_changed();
+            shared.vectors.all_changed();
+        };
+        const auto heard = [&shared](std::string_view scope_id) {
+            const auto id = parse_number<std::int64_t>(scope_id);
+            if (!id) return;
+            shared.words.changed(*id);
+            shared.vectors.changed(*id);
+        };
+        co_await changes.run(missed, heard);
     }
 
     Task<void> flush_log_lines() {

@@ -14,6 +14,7 @@
 #include "knowledge/embedder.hpp"
 #include "knowledge/embedding_job.hpp"
 #include "knowledge/vector_index.hpp"
+#include "knowledge/word_index.hpp"
 #include "model/model_client.hpp"
 #include "session/idempotency.hpp"
 #include "session/lease_keeper.hpp"
@@ -27,8 +28,8 @@ namespace npcchat {
 // Shared by all loops, each part safe for that.
 struct Shared {
     explicit Shared(const Config& config)
-        : config(config),
-          vectors({.max_bytes = config.vector_memory, .is_told = !config.postgres_url.empty()}) {}
+        : config(config), words({config.vector_memory, !config.postgres_url.empty()}),
+          vectors({config.vector_memory, !config.postgres_url.empty()}) {}
     const Config& config;
     Passwords passwords;
     NpcCache npcs{128UL * 1024 * 1024};
@@ -36,6 +37,7 @@ struct Shared {
     UsageLog usage;
     Worker cutter{256}; // cuts documents into chunks
     EmbeddingState embedding;
+    WordIndex words;
     VectorIndex vectors;
     std::vector<const Metrics*> metrics; // of every loop, filled before the loops run
 };

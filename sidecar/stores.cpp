@@ -50,10 +50,10 @@ Stores::Stores(Executor executor, StoreBackends& backends) {
     if (const auto& sqlite = backends.sqlite_) {
         db::Sqlite& searched = *backends.sqlite_searched_;
         documents_ = std::make_unique<DocumentStore>(sqlite->background(), searched);
-        embeddings_ = std::make_unique<EmbeddingStore>(sqlite->background(), searched.background(), searched);
+        embeddings_ = std::make_unique<EmbeddingStore>(sqlite->background(), searched.background());
     } else {
         documents_ = std::make_unique<DocumentStore>(*database_, *database_);
-        embeddings_ = std::make_unique<EmbeddingStore>(*database_, *database_, *database_);
+        embeddings_ = std::make_unique<EmbeddingStore>(*database_, *database_);
     }
     if (config.redis) {
         redis_ = Redis::open(executor, *config.redis, config.store_timeout, config.redis_replicas);

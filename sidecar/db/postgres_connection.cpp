@@ -70,7 +70,9 @@ std::expected<PgHandle, std::string> open_postgres(const std::string& url) {
 std::expected<PostgresConnection::Opened, std::string> PostgresConnection::open(const std::string& url) {
     auto handle = open_postgres(url);
     if (!handle) return std::unexpected(std::move(handle.error()));
-    const PgResult path(PQexec(handle->get(), "SET search_path TO npcchat"));
+    // Plans are kept: one that was made while a table was small would read all of it when it has grown.
+    const PgResult settings(
+        PQexec(handle->get(), "SET search_path TO npcchat; SET enable_seqscan TO off; SET jit TO off"));
     const PgResult clock(PQexec(handle->get(), "SELECT now_ms()"));
     if (PQresultStatus(clock.get()) != PGRES_TUPLES_OK) {
         return std::unexpected(std::string(PQerrorMessage(handle->get())));

@@ -2,6 +2,7 @@
 
 #include "base/clock.hpp"
 #include "base/log.hpp"
+#include "db/sqlite_lexemes.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -81,7 +82,8 @@ bool prepare_connection(sqlite3* handle) {
            sqlite3_create_function_v2(handle, "now_ms", 0, SQLITE_UTF8, nullptr, sql_now_ms, nullptr, nullptr,
                                       nullptr) == SQLITE_OK &&
            sqlite3_create_function_v2(handle, "octet_length", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
-                                      sql_octet_length, nullptr, nullptr, nullptr) == SQLITE_OK;
+                                      sql_octet_length, nullptr, nullptr, nullptr) == SQLITE_OK &&
+           register_lexemes(handle);
 }
 
 // As far as nobody who reads or writes is in the way.

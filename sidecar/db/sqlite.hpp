@@ -14,7 +14,8 @@ struct SqliteClose {
 };
 using SqliteHandle = std::unique_ptr<sqlite3, SqliteClose>;
 
-// Opens or makes the file (mode 0600), in WAL mode, with now_ms() registered. The error is for the operator.
+// Opens or makes the file (mode 0600), in WAL mode, with the functions that our SQL has. The error is for the
+// operator.
 std::expected<SqliteHandle, std::string> open_sqlite(const std::string& path);
 
 class Sqlite final : public Database {

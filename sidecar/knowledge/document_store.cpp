@@ -3,7 +3,6 @@
 #include "base/ids.hpp"
 #include "base/json.hpp"
 #include "knowledge/chunker.hpp"
-#include "knowledge/word_query.hpp"
 
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
@@ -18,9 +17,9 @@ using db::to_integer;
 
 // Of chunks that are written in one transaction: on SQLite all others wait for it.
 constexpr std::size_t kStepBytes = 4 * 1024;
-constexpr std::size_t kPostgresStepBytes = 32 * 1024;
+constexpr std::size_t kPostgresStepBytes = 8 * 1024;
 // After each, chats have the database and the processor to themselves for so many times as long as it took.
-constexpr int kRest = 2;
+constexpr int kRest = 5;
 constexpr auto kMaxRest = std::chrono::milliseconds(100);
 constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
 
@@ -44,11 +43,16 @@ constexpr std::string_view kPublish =
     "NOT " HAS_SAME ") THEN 1 ELSE 2 END, created = CASE WHEN $4 > 0 THEN $4 ELSE created END "
     "WHERE document_id = $3 AND state = 0";
 #undef HAS_SAME
-constexpr std::string_view kCountPublished =
-    "UPDATE scopes SET documents = documents + 1 WHERE name = $1 AND EXISTS "
-    "(SELECT 1 FROM documents d WHERE d.document_id = $2 AND d.state = 1)";
+// Of all in $2, a JSON array, at once: each change of a row makes the next one slower.
+#define COUNT_PUBLISHED(ids)                                                                                 \
+    "UPDATE scopes SET documents = documents + (SELECT count(*) FROM documents d WHERE d.state = 1 AND "     \
+    "d.document_id IN (SELECT " ids ")) WHERE name = $1"
+constexpr std::string_view kCountPublishedSqlite = COUNT_PUBLISHED("value FROM json_each($2)");
+constexpr std::string_view kCountPublishedPostgres =
+    COUNT_PUBLISHED("jsonb_array_elements_text(CAST($2 AS jsonb))");
+#undef COUNT_PUBLISHED
 constexpr std::string_view kSelectAdded =
-    "SELECT d.document_id, d.chunks FROM documents d JOIN scopes s ON s.id = d.scope_id "
+    "SELECT d.document_id, d.chunks, d.scope_id FROM documents d JOIN scopes s ON s.id = d.scope_id "
     "WHERE s.name = $1 AND d.digest = $2 AND d.state = 1";
 
 // $1 the document, $2 a JSON array of {"n", "h", "t", "d"}: number, heading, text, digest.
@@ -80,24 +84,33 @@ constexpr std::string_view kCountRemoved =
     "documents d WHERE d.document_id = $2 AND d.state = 1 AND d.scope_id = scopes.id)";
 constexpr std::string_view kSelectScopeId = "SELECT id FROM scopes WHERE name = $1 AND documents > 0";
 
-#define PASSAGE_COLUMNS "SELECT c.id, c.document_id, d.title, d.source, c.seq, c.heading, c.text, "
-// bm25() is the lower the better; the scope's weight in it is 0. Texts are read of the best alone, and of
-// some more, since a few may be gone: their rows have no title. Should more be gone, all that match are
-// looked at.
-constexpr std::size_t kSpare = 16;
-#define WEIGHED                                                                                              \
-    "-f.score FROM (SELECT rowid AS id, bm25(chunk_index, 0.0, 1.0) AS score FROM chunk_index WHERE "        \
-    "chunk_index MATCH $1 "
-constexpr std::string_view kSearchSqlite = PASSAGE_COLUMNS WEIGHED R"(ORDER BY score, rowid LIMIT $2 + 16) f
-LEFT JOIN chunks c ON c.id = f.id
-LEFT JOIN documents d ON d.document_id = c.document_id AND d.state = 1 ORDER BY f.score, f.id)";
-constexpr std::string_view kSearchAllSqlite = PASSAGE_COLUMNS WEIGHED R"() f JOIN chunks c ON c.id = f.id
-JOIN documents d ON d.document_id = c.document_id AND d.state = 1 ORDER BY f.score, c.id LIMIT $2)";
-#undef WEIGHED
-constexpr std::string_view kSearchPostgres = PASSAGE_COLUMNS R"(w.score
-FROM search_words($1, $2, $3, $4) w JOIN chunks c ON c.id = w.chunk_id
-JOIN documents d ON d.document_id = c.document_id ORDER BY w.score DESC, c.id)";
+#define PASSAGE_COLUMNS "c.id, c.document_id, d.title, d.source, c.seq, c.heading, c.text "
+// One by one: a plan for many would read all chunks, if it was made while they were few.
+constexpr std::string_view kSelectPassagesPostgres =
+    "SELECT p.* FROM unnest(CAST($1 AS bigint[])) AS i (id) CROSS JOIN LATERAL (SELECT " PASSAGE_COLUMNS
+    "FROM chunks c JOIN documents d ON d.document_id = c.document_id AND d.state = 1 "
+    "WHERE c.id = i.id OFFSET 0) p";
+constexpr std::string_view kSelectPassagesSqlite =
+    "SELECT " PASSAGE_COLUMNS "FROM json_each($1) i CROSS JOIN chunks c ON c.id = i.value "
+    "JOIN documents d ON d.document_id = c.document_id AND d.state = 1";
 #undef PASSAGE_COLUMNS
+
+constexpr std::string_view kSelectLexemes = "SELECT lexemes($1)";
+// A page of the scope $1 after the chunk $4 of the document $3, published at $2: of the documents that it
+// may take, counted by their chunks, no more chunks of each than it may take.
+#define WORDS_OF(words)                                                                                      \
+    "SELECT d.published, d.document_id, c.seq, c.id, " words                                                 \
+    " FROM (SELECT n.published, n.document_id, CASE WHEN n.published = $2 AND n.document_id = $3 THEN $4 "   \
+    "ELSE -1 END AS read_to FROM (SELECT o.published, o.document_id, sum(o.chunks) "                         \
+    "OVER (ORDER BY o.published, o.document_id) - o.chunks AS chunks_before FROM "                           \
+    "(SELECT published, document_id, chunks FROM documents WHERE scope_id = $1 AND state = 1 "               \
+    "AND (published, document_id) >= ($2, $3) ORDER BY published, document_id LIMIT $5 + 1) o) n "           \
+    "WHERE n.chunks_before <= $4 + $5) d JOIN chunks c ON c.document_id = d.document_id "                    \
+    "AND c.seq > d.read_to AND c.seq <= d.read_to + $5 "                                                     \
+    "ORDER BY d.published, d.document_id, c.seq LIMIT $5"
+constexpr std::string_view kSelectWordsPostgres = WORDS_OF("c.words");
+constexpr std::string_view kSelectWordsSqlite = WORDS_OF("lexemes(c.heading || ' ' || c.text)");
+#undef WORDS_OF
 
 constexpr std::string_view kDropAbandoned = "UPDATE documents SET state = 2 WHERE state = 0 AND created < $1";
 constexpr std::string_view kDropOfScopes =
@@ -126,6 +139,11 @@ Document document_of(const Row& row) {
                     to_integer(row[4]),  to_integer(row[5]),  to_integer(row[6]),  row[7].value_or("")};
 }
 
+Passage passage_of(const Row& row) {
+    return {to_integer(row[0]), row[1].value_or(""), row[2].value_or(""), row[3].value_or(""),
+            to_integer(row[4]), row[5].value_or(""), row[6].value_or("")};
+}
+
 // Of all that was given: lengths keep one field from passing for another.
 std::string digest_of(const NewDocument& document) {
     std::string all =
@@ -143,11 +161,6 @@ void append_chunk(std::string& json, std::size_t number, const NewChunk& chunk) 
 }
 
 } // namespace
-
-Passage passage_of(const Row& row) {
-    return {to_integer(row[0]), row[1].value_or(""), row[2].value_or(""), row[3].value_or(""),
-            to_integer(row[4]), row[5].value_or(""), row[6].value_or("")};
-}
 
 Scope Scope::of_world(UserId owner, std::string_view world) {
     return {fmt::format("world/{}/{}", owner, world), owner, "", std::string(world)};
@@ -230,19 +243,25 @@ DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
         }
         document.chunks.clear();
     }
+    std::string ids;
     for (const Added& one : added) {
         writing.batch.push_back({kPublish, {scope.name, one.digest, one.id, one.created}});
-        writing.batch.push_back({kCountPublished, {scope.name, one.id}});
-        writing.batch.push_back({kSelectAdded, {scope.name, one.digest}});
+        ids += ids.empty() ? "[" : ",";
+        append_json_string(ids, one.id);
     }
+    writing.batch.push_back(
+        {postgres ? kCountPublishedPostgres : kCountPublishedSqlite, {scope.name, ids + "]"}});
+    for (const Added& one : added)
+        writing.batch.push_back({kSelectAdded, {scope.name, one.digest}});
     const auto written = co_await write(writing, true);
     if (!written) co_return std::unexpected(written.error());
 
     std::vector<AddedDocument> found;
     for (std::size_t i = 0; i < added.size(); ++i) {
-        const Rows& rows = writing.results[writing.results.size() - 3 * (added.size() - i) + 2];
+        const Rows& rows = writing.results[writing.results.size() - added.size() + i];
         if (rows.empty()) co_return std::nullopt;
-        found.push_back({rows.front()[0].value_or(""), to_integer(rows.front()[1])});
+        found.push_back(
+            {rows.front()[0].value_or(""), to_integer(rows.front()[1]), to_integer(rows.front()[2])});
     }
     co_return found;
 }
@@ -281,32 +300,37 @@ Task<Result<std::int64_t>> DocumentStore::scope_id(const Scope& scope) {
     });
 }
 
-Task<Result<std::vector<Passage>>> DocumentStore::search_words(ScopeIds scopes, std::string_view question,
-                                                               int most) {
-    std::string_view sql = kSearchPostgres;
-    std::vector<db::Value> params{scopes[0], scopes[1], std::string(question), std::int64_t{most}};
-    if (searched_.dialect() == db::Dialect::sqlite) {
-        const std::string words = any_word_of(question);
-        if (words.empty()) co_return std::vector<Passage>();
-        sql = kSearchSqlite;
-        params = {fmt::format("scope : (s{} OR s{}) AND words : ({})", scopes[0], scopes[1], words),
-                  std::int64_t{most}};
-    }
-    auto rows = co_await run_one(searched_, sql, params);
-    const auto wanted = static_cast<std::size_t>(most);
-    if (rows && sql == kSearchSqlite) {
-        const bool may_be_more = rows->size() == wanted + kSpare;
-        std::erase_if(*rows, [](const Row& row) { return !row[2]; });
-        if (may_be_more && rows->size() < wanted)
-            rows = co_await run_one(searched_, kSearchAllSqlite, std::move(params));
-    }
-    co_return map(std::move(rows), [wanted](const Rows& found) {
-        std::vector<Passage> passages;
-        for (const Row& row : found) {
-            if (passages.size() == wanted) break;
-            passages.push_back(passage_of(row));
-            passages.back().score = std::strtod(row[7].value_or("0").c_str(), nullptr);
+Task<Result<std::string>> DocumentStore::lexemes(std::string text) {
+    auto rows = co_await run_one(searched_, kSelectLexemes, {std::move(text)});
+    co_return map(std::move(rows), [](const Rows& found) { return found.front()[0].value_or(""); });
+}
+
+Task<Result<std::vector<ChunkWords>>> DocumentStore::words(std::int64_t scope_id, const WordCursor& after,
+                                                           int most) {
+    const bool postgres = searched_.dialect() == db::Dialect::postgresql;
+    auto rows =
+        co_await run_one(searched_, postgres ? kSelectWordsPostgres : kSelectWordsSqlite,
+                         {scope_id, after.published, after.document_id, after.seq, std::int64_t{most}});
+    co_return map(std::move(rows), [](Rows found) {
+        std::vector<ChunkWords> all;
+        for (Row& row : found) {
+            WordCursor at{to_integer(row[0]), row[1].value_or(""), to_integer(row[2])};
+            all.push_back({std::move(at), to_integer(row[3]), std::move(row[4]).value_or("")});
         }
+        return all;
+    });
+}
+
+Task<Result<std::vector<Passage>>> DocumentStore::passages(const std::vector<std::int64_t>& chunk_ids) {
+    if (chunk_ids.empty()) co_return std::vector<Passage>();
+    const bool postgres = searched_.dialect() == db::Dialect::postgresql;
+    auto rows = co_await run_one(searched_, postgres ? kSelectPassagesPostgres : kSelectPassagesSqlite,
+                                 {postgres ? fmt::format("{{{}}}", fmt::join(chunk_ids, ","))
+                                           : fmt::format("[{}]", fmt::join(chunk_ids, ","))});
+    co_return map(std::move(rows), [](const Rows& found) {
+        std::vector<Passage> passages;
+        for (const Row& row : found)
+            passages.push_back(passage_of(row));
         return passages;
     });
 }

@@ -1,4 +1,4 @@
-// Documents and their chunks in the catalog's database, found by their words.
+// Documents and their chunks in the catalog's database.
 #pragma once
 
 #include "base/clock.hpp"
@@ -52,6 +52,7 @@ NewDocument prepare_document(std::string title, std::string source, std::string 
 struct AddedDocument {
     std::string document_id;
     std::int64_t chunks = 0;
+    std::int64_t scope_id = 0;
 };
 
 struct Document {
@@ -83,9 +84,18 @@ struct Passage {
     double score = 0; // the higher the better; comparable within one list only
 };
 
-// Of a row of its chunk, document, title, source, number, heading and text; what else the row has is not
-// read.
-Passage passage_of(const db::Row& row);
+// A place in the order in which a scope's chunks could be found.
+struct WordCursor {
+    std::int64_t published = 0;
+    std::string document_id;
+    std::int64_t seq = -1;
+};
+
+struct ChunkWords {
+    WordCursor at;
+    std::int64_t id = 0;
+    std::string words; // as lexemes() has them
+};
 
 // Every function answers 503 where the database does.
 class DocumentStore {
@@ -108,8 +118,13 @@ class DocumentStore {
     // The id of a scope that has documents, or 0.
     Task<Result<std::int64_t>> scope_id(const Scope& scope);
 
-    // The chunks that have any of the question's words, best first by BM25.
-    Task<Result<std::vector<Passage>>> search_words(ScopeIds scopes, std::string_view question, int most);
+    // What the database's full text makes of the text's words: a tsvector, as text.
+    Task<Result<std::string>> lexemes(std::string text);
+    // Those of the scope's chunks, in their order, after the cursor. On PostgreSQL, kChangesChannel of
+    // EmbeddingStore hears the scope's id when there are more.
+    Task<Result<std::vector<ChunkWords>>> words(std::int64_t scope_id, const WordCursor& after, int most);
+    // What of the chunks is there and can be found, in any order.
+    Task<Result<std::vector<Passage>>> passages(const std::vector<std::int64_t>& chunk_ids);
 
     // Takes one step away of what was deleted or left half added; false where there is nothing left.
     Task<Result<bool>> sweep();

@@ -22,7 +22,7 @@ constexpr Millis kLease = 5000; // renewed while a call lasts
 constexpr auto kRenewLeaseEvery = 1500ms;
 constexpr auto kNotOurs = 1s;
 // After vectors were stored, chats have the database to themselves for so many times as long as that took.
-constexpr int kRest = 2;
+constexpr int kRest = 4;
 constexpr auto kMaxRest = 100ms;
 
 std::string describe(const EmbeddingModel& model) {

@@ -17,10 +17,11 @@ constexpr std::string_view kInsertModel =
     "SELECT coalesce(max(id), 0) + 1, $1, $2, now_ms() FROM embedding_models RETURNING id";
 constexpr std::string_view kTakeLease = "UPDATE embedding_lease SET token = $1, until = now_ms() + $2 "
                                         "WHERE id = 1 AND (token = $1 OR until < now_ms()) RETURNING id";
+// As a join it might be begun at the other end, with all documents.
+#define IS_FOUND "(SELECT d.state FROM documents d WHERE d.document_id = c.document_id) = 1"
 constexpr std::string_view kSelectWaiting =
-    "SELECT c.id, c.scope_id, c.digest, c.heading, c.text FROM chunks c "
-    "JOIN documents d ON d.document_id = c.document_id AND d.state = 1 "
-    "WHERE c.model_id < $1 ORDER BY c.model_id, c.id LIMIT $2";
+    "SELECT c.id, c.scope_id, c.digest, c.heading, c.text FROM chunks c WHERE c.model_id < $1 AND " IS_FOUND
+    " ORDER BY c.model_id, c.id LIMIT $2";
 constexpr std::string_view kSelectKnown = "SELECT 1 FROM vectors WHERE digest = $2 AND model_id = $1";
 constexpr std::string_view kInsertVector = "INSERT INTO vectors (digest, model_id, vector) "
                                            "VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
@@ -34,15 +35,11 @@ constexpr std::string_view kSelectVectors =
     "JOIN vectors v ON v.digest = c.digest AND v.model_id = $2 "
     "WHERE c.scope_id = $1 AND c.model_id = $2 AND (c.stamp, c.id) > ($3, $4) "
     "ORDER BY c.stamp, c.id LIMIT $5";
-constexpr std::string_view kSelectPassage =
-    "SELECT c.id, c.document_id, d.title, d.source, c.seq, c.heading, c.text FROM chunks c "
-    "JOIN documents d ON d.document_id = c.document_id AND d.state = 1 WHERE c.id = $1";
 // Uploads that broke off wait for nothing.
-constexpr std::string_view kCount =
-    "SELECT (SELECT coalesce(sum(documents), 0) FROM scopes), "
-    "(SELECT count(*) FROM chunks WHERE model_id >= $1), "
-    "(SELECT count(*) FROM chunks c JOIN documents d ON d.document_id = c.document_id AND d.state = 1 "
-    "WHERE c.model_id < $1)";
+constexpr std::string_view kCount = "SELECT (SELECT coalesce(sum(documents), 0) FROM scopes), "
+                                    "(SELECT count(*) FROM chunks WHERE model_id >= $1), "
+                                    "(SELECT count(*) FROM chunks c WHERE c.model_id < $1 AND " IS_FOUND ")";
+#undef IS_FOUND
 constexpr std::string_view kDeleteFormer =
     "DELETE FROM vectors WHERE model_id < $1 AND digest IN "
     "(SELECT o.digest FROM vectors o WHERE o.model_id < $1 LIMIT 200) RETURNING model_id";
@@ -137,21 +134,6 @@ Task<Result<std::vector<ChunkVector>>> EmbeddingStore::vectors(std::int64_t scop
         for (const Row& row : found)
             vectors.push_back({{to_integer(row[0]), to_integer(row[1])}, row[2].value_or("")});
         return vectors;
-    });
-}
-
-Task<Result<std::vector<Passage>>> EmbeddingStore::passages(const std::vector<std::int64_t>& chunk_ids) {
-    if (chunk_ids.empty()) co_return std::vector<Passage>();
-    std::vector<db::Statement> batch;
-    for (const std::int64_t id : chunk_ids)
-        batch.push_back({kSelectPassage, {id}});
-    auto results = co_await searched_.run(std::move(batch));
-    co_return map(std::move(results), [](const std::vector<Rows>& all) {
-        std::vector<Passage> passages;
-        for (const Rows& rows : all) {
-            if (!rows.empty()) passages.push_back(passage_of(rows.front()));
-        }
-        return passages;
     });
 }
 

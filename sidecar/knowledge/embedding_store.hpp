@@ -46,10 +46,8 @@ class EmbeddingStore {
   public:
     static constexpr const char* kChangesChannel = "npcchat_vectors";
 
-    // The same database three times: for what is written and can wait, for what is read and can wait, and
-    // for what a chat waits for.
-    EmbeddingStore(db::Database& written, db::Database& read, db::Database& searched)
-        : written_(written), read_(read), searched_(searched) {}
+    // The same database twice, for what can wait: what is written, and what is read.
+    EmbeddingStore(db::Database& written, db::Database& read) : written_(written), read_(read) {}
 
     // The newest; nothing, where none was ever used.
     Task<Result<std::optional<EmbeddingModel>>> current_model();
@@ -71,8 +69,6 @@ class EmbeddingStore {
     // The scope's vectors of this model, in their order, after the cursor.
     Task<Result<std::vector<ChunkVector>>> vectors(std::int64_t scope_id, std::int64_t model_id,
                                                    VectorCursor after, int most);
-    // What of the chunks is there and can be found.
-    Task<Result<std::vector<Passage>>> passages(const std::vector<std::int64_t>& chunk_ids);
 
     Task<Result<EmbeddingCounts>> counts(std::int64_t model_id);
     // Takes some vectors of former models away; false where none is left.
@@ -81,7 +77,6 @@ class EmbeddingStore {
   private:
     db::Database& written_;
     db::Database& read_;
-    db::Database& searched_;
 };
 
 } // namespace npcchat

@@ -57,7 +57,7 @@ Task<Result<Near>> near_passages(Services& services, ScopeIds scopes, const Embe
             near.ids.push_back(one.id);
             if (std::ranges::find(known, one.id) == known.end()) unknown.push_back(one.id);
         }
-        auto passages = co_await services.embeddings.passages(unknown);
+        auto passages = co_await services.documents.passages(unknown);
         if (!passages) co_return std::unexpected(std::move(passages.error()));
         near.unknown = std::move(*passages);
         if (near.unknown.size() == unknown.size()) co_return near;
@@ -138,7 +138,8 @@ Task<void> rerank(Services& services, const std::string& question, std::vector<P
 
 Task<Result<std::vector<Passage>>> retrieve(Services& services, ScopeIds scopes, const std::string& question,
                                             RetrievalOptions options) {
-    auto found = co_await services.documents.search_words(scopes, question, options.retrieve);
+    auto found =
+        co_await services.shared.words.search(services.documents, scopes, question, options.retrieve);
     if (!found) co_return found;
     const std::vector<std::int64_t> by_words = ids_of(*found);
     auto near = co_await find_near(services, scopes, question, options.retrieve, by_words);

@@ -1,6 +1,8 @@
 #include "knowledge/scope_vectors.hpp"
 
 #include "base/log.hpp"
+#include "knowledge/best.hpp"
+#include "knowledge/huge_pages.hpp"
 
 #include <algorithm>
 
@@ -11,40 +13,6 @@ namespace {
 constexpr std::size_t kMaxGonePart = 4;
 constexpr std::size_t kAlwaysGone = 1000;
 
-bool is_better(const Ranked& left, const Ranked& right) {
-    return left.score != right.score ? left.score > right.score : left.id < right.id;
-}
-
-// Keeps the best of many.
-class Best {
-  public:
-    Best(std::vector<Ranked> found, std::size_t most) : most_(most), found_(std::move(found)) {
-        std::ranges::make_heap(found_, is_better);
-    }
-
-    bool takes(double score) const { return found_.size() < most_ || score > found_.front().score; }
-
-    void add(std::int64_t id, double score) {
-        if (found_.size() == most_) {
-            std::ranges::pop_heap(found_, is_better);
-            found_.pop_back();
-        }
-        found_.push_back({id, score});
-        std::ranges::push_heap(found_, is_better);
-    }
-
-    std::vector<Ranked> take() {
-        std::ranges::sort(found_, is_better);
-        std::unordered_set<std::int64_t> seen;
-        std::erase_if(found_, [&](const Ranked& one) { return !seen.insert(one.id).second; });
-        return std::move(found_);
-    }
-
-  private:
-    std::size_t most_;
-    std::vector<Ranked> found_; // a heap with the worst in front
-};
-
 std::vector<std::byte> record_of(const Vector& vector) {
     std::vector<std::byte> record(record_bytes(vector.values.size()));
     write_record(vector, record.data());
@@ -53,14 +21,25 @@ std::vector<std::byte> record_of(const Vector& vector) {
 
 } // namespace
 
+ScopeVectors::Block::Block(std::size_t record_bytes)
+    : records(static_cast<std::byte*>(std::aligned_alloc(kHugePage, (kBlock * record_bytes + kHugePage - 1) /
+                                                                        kHugePage * kHugePage)),
+              std::free) {
+    if (!records) throw std::bad_alloc();
+}
+
 void ScopeVectors::add(std::int64_t chunk_id, const Vector& vector) {
     const std::lock_guard lock(mutex_);
     const std::size_t at = size_ % kBlock;
     const std::size_t bytes = record_bytes(dimensions_);
-    if (at == 0) blocks_.push_back(std::make_shared<Block>(bytes));
+    if (at == 0) {
+        blocks_.push_back(std::make_shared<Block>(bytes));
+        // Small scopes, which are many, would take more memory.
+        if (size_ > 0) prefer_huge_pages(blocks_.back()->records.get(), kBlock * bytes);
+    }
     Block& block = *blocks_.back();
     block.ids[at] = chunk_id;
-    write_record(vector, block.records.data() + at * bytes);
+    write_record(vector, block.records.get() + at * bytes);
     ++size_;
 }
 
@@ -71,7 +50,7 @@ std::size_t ScopeVectors::size() const {
 
 std::size_t ScopeVectors::bytes() const {
     const std::lock_guard lock(mutex_);
-    return blocks_.size() * kBlock * (record_bytes(dimensions_) + sizeof(std::int64_t)) +
+    return size_ * (record_bytes(dimensions_) + sizeof(std::int64_t)) +
            in_graph_ * VectorGraph::kBytesPerVector;
 }
 
@@ -89,7 +68,7 @@ ScopeVectors::Snapshot ScopeVectors::snapshot() const {
 }
 
 const std::byte* ScopeVectors::record(const Snapshot& all, std::size_t number) const {
-    return all.blocks[number / kBlock]->records.data() + number % kBlock * record_bytes(dimensions_);
+    return all.blocks[number / kBlock]->records.get() + number % kBlock * record_bytes(dimensions_);
 }
 
 // Looks at the vectors from a number on; what was `found` before competes with them.

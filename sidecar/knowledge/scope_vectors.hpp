@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <unordered_set>
@@ -44,11 +45,12 @@ class ScopeVectors {
     bool grow(Clock::duration time);
 
   private:
-    static constexpr std::size_t kBlock = 4096;
+    static constexpr std::size_t kBlock = 16384;
+    // What of a block is not used yet takes no memory.
     struct Block {
-        explicit Block(std::size_t record) : records(kBlock * record) {}
+        explicit Block(std::size_t record_bytes);
         std::array<std::int64_t, kBlock> ids;
-        std::vector<std::byte> records;
+        std::unique_ptr<std::byte[], decltype(&std::free)> records;
     };
     using Gone = std::unordered_set<std::int64_t>;
     struct Snapshot {

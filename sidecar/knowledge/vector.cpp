@@ -6,12 +6,47 @@
 #include <cmath>
 #include <cstring>
 #include <openssl/evp.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace npcchat {
 namespace {
 
 constexpr std::size_t kScaleBytes = sizeof(float);
 static_assert(std::endian::native == std::endian::little);
+
+std::int32_t product_of_bytes(const std::int8_t* left, const std::int8_t* right, std::size_t size) {
+    std::int32_t sum = 0;
+    for (std::size_t i = 0; i < size; ++i)
+        sum += static_cast<std::int16_t>(left[i]) * static_cast<std::int16_t>(right[i]);
+    return sum;
+}
+
+#if defined(__x86_64__)
+// The same, 32 at a time: an unsigned by a signed byte, whose sums by two have room in 16 bits, because
+// quantize() makes no -128.
+__attribute__((target("avx2"))) std::int32_t product_by_avx2(const std::int8_t* left,
+                                                             const std::int8_t* right, std::size_t size) {
+    __m256i sums = _mm256_setzero_si256();
+    const __m256i ones = _mm256_set1_epi16(1);
+    std::size_t i = 0;
+    for (; i + 32 <= size; i += 32) {
+        const __m256i one = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(left + i));
+        const __m256i other = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(right + i));
+        const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(one), _mm256_sign_epi8(other, one));
+        sums = _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, ones));
+    }
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xB1));
+    return _mm_cvtsi128_si32(four) + product_of_bytes(left + i, right + i, size - i);
+}
+// What the machine that runs this has decides, not what it was built for.
+const auto product_of = __builtin_cpu_supports("avx2") ? product_by_avx2 : product_of_bytes;
+#else
+constexpr auto product_of = product_of_bytes;
+#endif
 
 } // namespace
 
@@ -53,18 +88,6 @@ std::optional<Vector> decode(std::string_view text, std::size_t dimensions) {
     vector.values.resize(dimensions);
     std::memcpy(vector.values.data(), bytes.data() + kScaleBytes, dimensions);
     return vector;
-}
-
-#if defined(__x86_64__) && !__has_feature(address_sanitizer)
-// What the machine has decides, when the program is loaded. (A sanitizer is not ready by then.)
-__attribute__((target_clones("avx2", "default")))
-#endif
-std::int32_t
-product_of(const std::int8_t* left, const std::int8_t* right, std::size_t size) {
-    std::int32_t sum = 0;
-    for (std::size_t i = 0; i < size; ++i)
-        sum += static_cast<std::int16_t>(left[i]) * static_cast<std::int16_t>(right[i]);
-    return sum;
 }
 
 std::size_t record_bytes(std::size_t dimensions) {

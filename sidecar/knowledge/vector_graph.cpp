@@ -1,9 +1,8 @@
 #include "knowledge/vector_graph.hpp"
 
-#include <algorithm>
+#include "knowledge/huge_pages.hpp"
 
-// Distances are ours: its own would need flags of the machine that it is built for.
-#define NO_MANUAL_VECTORIZATION
+#include <algorithm>
 #include <hnswlib/hnswlib.h>
 
 namespace npcchat {
@@ -11,8 +10,8 @@ namespace {
 
 constexpr std::size_t kFirstRoom = 1024;
 constexpr std::size_t kLinks = 16; // M
-constexpr std::size_t kBuildWidth = 128;
-constexpr std::size_t kSearchWidth = 160;
+constexpr std::size_t kBuildWidth = 96;
+constexpr std::size_t kSearchWidth = 384;
 
 // What the graph keeps of a vector is where its record lies.
 class RecordSpace final : public hnswlib::SpaceInterface<float> {
@@ -55,7 +54,10 @@ std::size_t VectorGraph::size() const {
 void VectorGraph::add(const std::byte* record) {
     auto& index = hnsw_->index;
     const std::size_t number = index.cur_element_count;
-    if (number == index.max_elements_) index.resizeIndex(number + number / 2);
+    if (number == index.max_elements_) {
+        index.resizeIndex(number + number / 2);
+        prefer_huge_pages(index.data_level0_memory_, index.max_elements_ * index.size_data_per_element_);
+    }
     index.addPoint(&record, number);
 }
 

@@ -138,6 +138,7 @@ Task<Result<std::vector<AddedDocument>>> add_documents(Services& services, const
     auto added = co_await services.documents.add(scope, std::move(*prepared));
     if (!added) co_return std::unexpected(std::move(added.error()));
     if (!*added) co_return fail(404, "What the document was for is gone");
+    services.shared.words.changed((**added).front().scope_id);
     if (scope.name != Scope::shared().name) services.shared.npcs.documents_added(scope);
     co_return std::move(**added);
 }

@@ -1,4 +1,4 @@
-#include "knowledge/document_store.hpp"
+#include "knowledge/word_index.hpp"
 #include "tests/stores/catalog_fixture.hpp"
 
 #include <algorithm>
@@ -21,7 +21,8 @@ class Documents : public CatalogTest {
     }
     std::int64_t id_of(const Scope& scope) { return loop.run(documents.scope_id(scope)).value(); }
     std::vector<Passage> search(ScopeIds scopes, std::string_view question, int most = 20) {
-        return loop.run(documents.search_words(scopes, question, most)).value();
+        words.all_changed();
+        return loop.run(words.search(documents, scopes, std::string(question), most)).value();
     }
     Strings found(const Scope& scope, std::string_view question, int most = 20) {
         Strings texts;
@@ -41,6 +42,7 @@ class Documents : public CatalogTest {
 
     UserId owner = sign_up("owner").value();
     DocumentStore documents{node.database(), node.database()};
+    WordIndex words{{.is_told = true}};
     Scope world = Scope::of_world(owner, "north");
 };
 
@@ -189,10 +191,6 @@ TEST_P(Documents, AreDeleted) {
     EXPECT_EQ(id_of(world), 0);
     sweep();
     EXPECT_EQ(count("documents"), "0");
-    if (GetParam() == Kind::postgresql) {
-        EXPECT_EQ(count("lexeme_counts"), "0");
-        EXPECT_EQ(count("scope_words"), "0");
-    }
     add(world, "A new griffin.");
     EXPECT_EQ(found(world, "griffin").size(), 1U);
 }

@@ -38,14 +38,14 @@ class Embeddings : public CatalogTest {
         for (const Ranked& one : found)
             ids.push_back(one.id);
         std::vector<std::string> texts;
-        for (const Passage& passage : loop.run(store.passages(ids)).value())
+        for (const Passage& passage : loop.run(documents.passages(ids)).value())
             texts.push_back(passage.text);
         return texts;
     }
 
     UserId owner = sign_up("owner").value();
     DocumentStore documents{node.database(), node.database()};
-    EmbeddingStore store{node.database(), node.database(), node.database()};
+    EmbeddingStore store{node.database(), node.database()};
     VectorIndex index{{}};
     EmbeddingModel model = loop.run(store.use_model("encoder", 8)).value();
     Scope world = Scope::of_world(owner, "north");

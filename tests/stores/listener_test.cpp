@@ -32,7 +32,7 @@ INSTANTIATE_TEST_SUITE_P(All, Listener, ::testing::Values(Kind::postgresql), kin
 
 TEST_P(Listener, HearsOfWhatIsEmbedded) {
     DocumentStore documents{node.database(), node.database()};
-    EmbeddingStore store{node.database(), node.database(), node.database()};
+    EmbeddingStore store{node.database(), node.database()};
     std::vector<NewDocument> prepared;
     prepared.push_back(prepare_document("", "", "", "one"));
     ASSERT_TRUE(loop.run(documents.add(Scope::shared(), std::move(prepared))).value());

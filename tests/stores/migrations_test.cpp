@@ -58,11 +58,11 @@ TEST_P(Migrations, DoNothingTheSecondTime) {
 
 TEST_P(Migrations, GoOnWhereTheyStopped) {
     const Home home(GetParam());
-    home.query("ALTER TABLE messages DROP COLUMN repeat_tag"); // the last one's
+    home.query("DROP INDEX documents_order"); // the last one's
     home.query("DELETE FROM schema_migrations WHERE version = (SELECT max(version) FROM schema_migrations)");
     const auto done = migrate(home);
     ASSERT_TRUE(done.has_value()) << done.error();
-    EXPECT_EQ(home.query("SELECT count(repeat_tag) FROM messages"), "0");
+    home.query("DROP INDEX documents_order"); // which fails where it is not there
     EXPECT_EQ(home.query("SELECT max(version) - count(*) FROM schema_migrations"), "0");
 }
 

@@ -44,6 +44,19 @@ TEST(Vector, KeepsTheCosine) {
     }
 }
 
+TEST(Vector, TheLargestBytesHaveRoom) {
+    for (const std::size_t size : {1U, 31U, 32U, 33U, 64U, 100U, 384U}) {
+        std::vector<float> values(size, 1);
+        const auto one = record_of(quantize(values).value());
+        for (float& value : values)
+            value = -1;
+        const auto other = record_of(quantize(values).value());
+        EXPECT_NEAR(npcchat::cosine(one.data(), one.data(), size), 1, 1e-5) << size;
+        EXPECT_NEAR(npcchat::cosine(other.data(), other.data(), size), 1, 1e-5) << size;
+        EXPECT_NEAR(npcchat::cosine(one.data(), other.data(), size), -1, 1e-5) << size;
+    }
+}
+
 TEST(Vector, IsReadAsItWasWritten) {
     for (const std::size_t size : {1U, 2U, 3U, 384U, 512U, 1025U}) {
         const Vector vector = quantize(random_values(size, 3)).value();

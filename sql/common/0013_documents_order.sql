@@ -1,0 +1,1 @@
+CREATE INDEX documents_order ON documents (scope_id, published, document_id);
