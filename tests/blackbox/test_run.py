@@ -51,6 +51,17 @@ def test_a_second_start_is_quick(fresh):
     assert time.monotonic() - start < 5
 
 
+def test_who_is_woken_interrupts_nobody(fresh):
+    if subprocess.run(["chrt", "--batch", "0", "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.skip("the system refuses SCHED_BATCH")
+    product = fresh.start(EMBEDDED)
+    nginx = [pid for pid in product.pids() if "".join(processes.command_line(pid)).startswith("nginx: ")]
+    assert len(nginx) > 1
+    for pid in [product.sidecar_pid(), *nginx]:
+        threads = [int(thread) for thread in os.listdir(f"/proc/{pid}/task")]
+        assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_leaves_nothing_behind(fresh, number):
     product = fresh.start(EMBEDDED)
