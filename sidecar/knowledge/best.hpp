@@ -12,6 +12,16 @@ inline bool is_better(const Ranked& left, const Ranked& right) {
     return left.score != right.score ? left.score > right.score : left.id < right.id;
 }
 
+// The `most` best of several lists together, which have nothing in common; best first.
+inline std::vector<Ranked> merge_best(const std::vector<std::vector<Ranked>>& lists, std::size_t most) {
+    std::vector<Ranked> all;
+    for (const auto& list : lists)
+        all.insert(all.end(), list.begin(), list.end());
+    std::ranges::sort(all, is_better);
+    if (all.size() > most) all.resize(most);
+    return all;
+}
+
 // Keeps the `most` best of all that it is given; `found` before counts as given.
 class Best {
   public:

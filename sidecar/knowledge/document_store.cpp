@@ -2,6 +2,7 @@
 
 #include "base/ids.hpp"
 #include "base/json.hpp"
+#include "io/pause.hpp"
 #include "knowledge/chunker.hpp"
 
 #include <algorithm>
@@ -191,9 +192,7 @@ Task<Result<void>> DocumentStore::write(Writing& writing, bool all) {
     auto results = co_await database_.run(std::exchange(writing.batch, {}));
     writing.bytes = 0;
     const Executor executor = co_await asio::this_coro::executor;
-    Timer rest(executor);
-    rest.expires_after(std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
-    co_await rest.async_wait(use_task);
+    co_await pause(executor, std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
     if (!results) co_return std::unexpected(std::move(results.error()));
     writing.results = std::move(*results);
     co_return Result<void>();

@@ -2,6 +2,7 @@
 
 #include "base/ids.hpp"
 #include "base/log.hpp"
+#include "io/pause.hpp"
 #include "io/renewal.hpp"
 #include "knowledge/relevance.hpp"
 
@@ -79,12 +80,6 @@ EmbeddingJob::EmbeddingJob(Executor executor, Embedder& embedder, EmbeddingStore
                            EmbeddingState& state)
     : executor_(executor), embedder_(embedder), store_(store), state_(state), token_(random_token(16)) {}
 
-Task<void> EmbeddingJob::pause(Clock::duration time) {
-    Timer timer(executor_);
-    timer.expires_after(time);
-    co_await timer.async_wait(use_task);
-}
-
 Task<void> EmbeddingJob::renew_lease() {
     co_await store_.take_lease(token_, kLease);
 }
@@ -112,9 +107,9 @@ Task<void> EmbeddingJob::run() {
         }
         if (met && trouble.empty()) {
             backoff = kFirstBackoff;
-            if (!more) co_await pause(kLookEvery);
+            if (!more) co_await pause(executor_, kLookEvery);
         } else {
-            co_await pause(backoff);
+            co_await pause(executor_, backoff);
             backoff = std::min<Clock::duration>(backoff * 2, kMaxBackoff);
         }
     }
@@ -164,7 +159,7 @@ Task<Result<bool>> EmbeddingJob::work() {
     const auto ours = co_await store_.take_lease(token_, kLease);
     if (!ours) co_return std::unexpected(ours.error());
     if (!*ours) {
-        co_await pause(kNotOurs);
+        co_await pause(executor_, kNotOurs);
         co_return true;
     }
     const Renewal renewal(executor_, kRenewLeaseEvery, [this] { return renew_lease(); });
@@ -187,7 +182,7 @@ Task<Result<bool>> EmbeddingJob::work() {
     }
     const auto begun = Clock::now();
     const auto stored = co_await store_.store(model.id, std::move(embedded), *chunks);
-    co_await pause(std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
+    co_await pause(executor_, std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
     if (!stored) co_return std::unexpected(stored.error());
     co_return true;
 }

@@ -52,7 +52,6 @@ class EmbeddingJob {
     Task<Result<bool>> work();
     Task<Result<void>> embed_some(std::vector<UnembeddedChunk> chunks, std::vector<EmbeddedText>& embedded);
     Task<void> renew_lease();
-    Task<void> pause(Clock::duration time);
 
     Executor executor_;
     Embedder& embedder_;

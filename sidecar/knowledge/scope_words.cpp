@@ -116,13 +116,11 @@ std::vector<Ranked> ScopeWords::best(const std::vector<std::shared_ptr<ScopeWord
         const auto having = static_cast<double>(term.chunks);
         term.weight = std::log1p(std::max(0.0, chunks - having + 0.5) / (having + 0.5));
     }
-    std::vector<Ranked> all;
+    const double mean = std::max(1.0, length / std::max(1.0, chunks));
+    std::vector<std::vector<Ranked>> lists;
     for (const auto& scope : scopes)
-        std::ranges::copy(scope->rank(terms, std::max(1.0, length / std::max(1.0, chunks)), most),
-                          std::back_inserter(all));
-    std::ranges::sort(all, is_better);
-    if (all.size() > most) all.resize(most);
-    return all;
+        lists.push_back(scope->rank(terms, mean, most));
+    return merge_best(lists, most);
 }
 
 } // namespace npcchat

@@ -1,10 +1,9 @@
 #include "knowledge/vector_index.hpp"
 
 #include "base/log.hpp"
+#include "knowledge/best.hpp"
 
-#include <algorithm>
 #include <boost/asio/this_coro.hpp>
-#include <iterator>
 
 namespace npcchat {
 namespace {
@@ -101,16 +100,10 @@ Task<Result<std::vector<Ranked>>> VectorIndex::nearest(EmbeddingStore& store, co
     }
     const bool is_few = size <= kFew;
     auto search = [searched = std::move(searched), query = std::move(query), most, is_few] {
-        std::vector<Ranked> all;
-        for (const auto& vectors : searched) {
-            std::ranges::copy(is_few ? vectors->scan(query, most) : vectors->nearest(query, most),
-                              std::back_inserter(all));
-        }
-        std::ranges::sort(all, [](const Ranked& left, const Ranked& right) {
-            return left.score != right.score ? left.score > right.score : left.id < right.id;
-        });
-        if (all.size() > most) all.resize(most);
-        return all;
+        std::vector<std::vector<Ranked>> lists;
+        for (const auto& vectors : searched)
+            lists.push_back(is_few ? vectors->scan(query, most) : vectors->nearest(query, most));
+        return merge_best(lists, most);
     };
     if (is_few) co_return search();
     const Executor executor = co_await asio::this_coro::executor;

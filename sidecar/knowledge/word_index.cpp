@@ -1,6 +1,6 @@
 #include "knowledge/word_index.hpp"
 
-#include "base/log.hpp"
+#include "io/pause.hpp"
 
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
@@ -16,13 +16,6 @@ constexpr auto kPoll = 1ms;
 constexpr auto kSearchLimit = 2s;
 constexpr std::size_t kFew = 2000; // are ranked on the loop: some 20 µs
 constexpr int kMostRounds = 4;     // of searches that find what is gone
-
-Task<void> pause(Clock::duration time) {
-    const Executor executor = co_await asio::this_coro::executor;
-    Timer timer(executor);
-    timer.expires_after(time);
-    co_await timer.async_wait(use_task);
-}
 
 // In the order of `ranked`; what is not there any more goes into `gone`.
 std::vector<Passage> in_order(const std::vector<Ranked>& ranked, std::vector<Passage> passages,
@@ -48,6 +41,7 @@ std::vector<Passage> in_order(const std::vector<Ranked>& ranked, std::vector<Pas
 // One reader at a time. What is read after `patient_until` is read in the background.
 Task<Result<void>> WordIndex::read(DocumentStore& store, std::int64_t scope_id,
                                    std::shared_ptr<Cache::Entry> entry, Clock::time_point patient_until) {
+    const Executor executor = co_await asio::this_coro::executor;
     const bool in_background = patient_until == Clock::time_point::max();
     for (;;) {
         const auto begun = Clock::now();
@@ -63,9 +57,8 @@ Task<Result<void>> WordIndex::read(DocumentStore& store, std::int64_t scope_id,
         if (page->size() < static_cast<std::size_t>(kPage)) break;
         cache_.make_room();
         if (in_background) {
-            co_await pause(Clock::now() - begun); // others have the database meanwhile
+            co_await pause(executor, Clock::now() - begun); // others have the database meanwhile
         } else if (Clock::now() > patient_until) {
-            const Executor executor = co_await asio::this_coro::executor;
             cache_.read_on(*entry);
             spawn(executor, "words", [this, &store, scope_id, entry] -> Task<void> {
                 co_await read(store, scope_id, entry, Clock::time_point::max());
@@ -81,10 +74,11 @@ Task<Result<void>> WordIndex::read(DocumentStore& store, std::int64_t scope_id,
 // Who comes while another reads waits for it: an answer without what is known would be wrong.
 Task<Result<void>> WordIndex::catch_up(DocumentStore& store, std::int64_t scope_id,
                                        std::shared_ptr<Cache::Entry> entry) {
+    const Executor executor = co_await asio::this_coro::executor;
     const auto patient_until = Clock::now() + kPatience;
     while (!cache_.claim_reading(*entry)) {
         if (!cache_.is_awaited(*entry) || Clock::now() > patient_until) co_return Result<void>();
-        co_await pause(kPoll);
+        co_await pause(executor, kPoll);
     }
     co_return co_await read(store, scope_id, entry, patient_until);
 }

@@ -1,6 +1,7 @@
 #include "session/archive_queue.hpp"
 
 #include "base/number.hpp"
+#include "io/pause.hpp"
 #include "session/archive_scripts.hpp"
 
 #include <fmt/format.h>
@@ -46,9 +47,7 @@ void ArchiveQueue::hint(const ChatKey& chat, Millis when) {
 }
 
 Task<void> ArchiveQueue::send_later() {
-    Timer timer(executor_);
-    timer.expires_after(kGather);
-    co_await timer.async_wait(use_task);
+    co_await pause(executor_, kGather);
     sending_ = false;
     for (int queue = 0; queue < kQueues; ++queue) {
         const Hints hints = std::exchange(hints_[static_cast<std::size_t>(queue)], {});

@@ -1,6 +1,7 @@
 #include "session/archiver.hpp"
 
 #include "base/log.hpp"
+#include "io/pause.hpp"
 #include "session/chat_copy.hpp"
 
 #include <algorithm>
@@ -29,12 +30,6 @@ Archiver::Archiver(Executor executor, Redis& redis, TieredSessionStore& store, C
       try_again_(std::min(archive_after, kTryAgain)),
       poll_(std::clamp<Clock::duration>(std::chrono::milliseconds(archive_after / 8), kMinPoll, kMaxPoll)) {}
 
-Task<void> Archiver::pause(Clock::duration time) {
-    Timer timer(executor_);
-    timer.expires_after(time);
-    co_await timer.async_wait(use_task);
-}
-
 Task<void> Archiver::run() {
     for (;;) {
         lag_ = 0;
@@ -48,7 +43,7 @@ Task<void> Archiver::run() {
         if (known) metrics_.lag.store(lag_, std::memory_order_relaxed);
         co_await scan_step();
         // Others use the stores as well.
-        co_await pause(more ? Clock::duration(kMinPoll) : poll_);
+        co_await pause(executor_, more ? Clock::duration(kMinPoll) : poll_);
     }
 }
 

@@ -31,7 +31,6 @@ class Archiver {
     Task<Verdict> archive(const ChatKey& chat, RedisSessionStore::State state);
     Task<Verdict> give_up_on(const ChatKey& chat, RedisSessionStore::State state);
     Task<void> scan_step();
-    Task<void> pause(Clock::duration time);
 
     Executor executor_;
     Redis& redis_;
