@@ -6,6 +6,7 @@
 #include "db/postgres_listener.hpp"
 #include "http/listener.hpp"
 #include "http/server.hpp"
+#include "io/event_loop.hpp"
 #include "routes/routes.hpp"
 #include "services.hpp"
 #include "session/archiver.hpp"
@@ -104,9 +105,9 @@ class Service {
         if (changes) spawn(first().get_executor(), "changes", [this, &changes] { return hear(*changes); });
         std::vector<std::thread> threads;
         for (std::size_t i = 1; i < loops_.size(); ++i) {
-            threads.emplace_back([loop = loops_[i].get()] { loop->context.run(); });
+            threads.emplace_back([loop = loops_[i].get()] { run_event_loop(loop->context); });
         }
-        first().run();
+        run_event_loop(first());
         for (std::thread& thread : threads)
             thread.join();
         if (busy() > 0) {
