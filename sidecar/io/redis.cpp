@@ -5,6 +5,7 @@
 #include "io/redis_sentinel.hpp"
 #include "io/redis_single.hpp"
 
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <openssl/sha.h>
@@ -41,9 +42,32 @@ std::shared_ptr<RedisLink> Redis::make_link(RedisHost host, Clock::duration limi
     return link;
 }
 
-Task<Result<RedisReply>> Redis::command(std::vector<std::string_view> args) {
-    const Request request{args, args.size() > 1 ? args[1] : std::string_view(), true};
+Task<Result<RedisReply>> Redis::command(RedisCommand command) {
+    const Request request{command, command.size() > 1 ? command[1] : std::string_view(), true};
     co_return co_await exchange(request);
+}
+
+Task<Result<std::vector<RedisReply>>> Redis::commands(std::span<const RedisCommand> commands) {
+    Request request{commands.front(), commands.front()[1], true};
+    request.deadline = Clock::now() + limit_;
+    if (const auto link = link_for(request)) {
+        auto replies = co_await link->exchange_all(commands, request.deadline);
+        if (replies && std::ranges::none_of(*replies, &RedisReply::is_error)) co_return replies;
+        if (Clock::now() >= request.deadline) co_return store_unavailable();
+    }
+    // Each finds by itself who has the key now; the order stays, as each waits for the one before.
+    std::vector<RedisReply> replies;
+    for (const RedisCommand& command : commands) {
+        const Request one{command, request.key, true, nullptr, false, request.deadline};
+        auto reply = co_await exchange(one);
+        if (!reply) co_return std::unexpected(std::move(reply.error()));
+        if (reply->is_error()) {
+            log(Level::error, "Redis refused a command", {{"error", reply->text()}});
+            co_return store_unavailable();
+        }
+        replies.push_back(std::move(*reply));
+    }
+    co_return replies;
 }
 
 Redis::Script Redis::make_script(std::string_view source, Repeat repeat) {
@@ -64,20 +88,20 @@ Redis::Script Redis::make_kept_script(std::string_view source) {
 Task<Result<RedisReply>> Redis::exchange_on(std::shared_ptr<RedisLink> link, const Request& request,
                                             Clock::time_point deadline) {
     if (request.kept && replicas_ > 0) return exchange_kept(std::move(link), request, deadline);
-    return link->exchange(request.parts, deadline);
+    return link->exchange(request.command, deadline);
 }
 
 // WAIT is about what this connection wrote last, and holds up what follows on it. That is one question and
 // answer between master and replica, which all that was written before it shares.
 Task<Result<RedisReply>> Redis::exchange_kept(std::shared_ptr<RedisLink> link, const Request& request,
                                               Clock::time_point deadline) {
-    auto reply = co_await link->exchange(request.parts, deadline);
+    auto reply = co_await link->exchange(request.command, deadline);
     if (!reply || reply->is_error()) co_return reply;
     const std::string count = std::to_string(replicas_);
     const std::string millis =
         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(limit_ / 2).count());
-    const std::vector<std::string_view> parts{"WAIT", count, millis};
-    const auto waited = co_await link->exchange(parts, deadline);
+    const RedisCommand wait{"WAIT", count, millis};
+    const auto waited = co_await link->exchange(wait, deadline);
     if (!waited) co_return std::unexpected(waited.error());
     if (waited->is_error() || waited->integer() < replicas_) {
         log(Level::error, "too few replicas of Redis have what was written",
@@ -90,7 +114,7 @@ Task<Result<RedisReply>> Redis::exchange_kept(std::shared_ptr<RedisLink> link, c
 Task<Result<RedisReply>> Redis::run(const Script& script, std::vector<std::string> keys,
                                     std::vector<std::string> args) {
     const std::string key_count = std::to_string(keys.size());
-    std::vector<std::string_view> parts{"EVALSHA", script.sha1, key_count};
+    RedisCommand parts{"EVALSHA", script.sha1, key_count};
     parts.insert(parts.end(), keys.begin(), keys.end());
     parts.insert(parts.end(), args.begin(), args.end());
     const Request request{parts, keys.front(), script.repeatable, nullptr, script.kept};
@@ -107,13 +131,7 @@ Task<Result<RedisReply>> Redis::run(const Script& script, std::vector<std::strin
     co_return reply;
 }
 
-std::string Redis::deadline_at(Millis clock_offset) const {
-    const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(limit_).count();
-    return std::to_string(steady_ms() + clock_offset + limit);
-}
-
-std::vector<std::string_view> Redis::scan_command(std::string_view cursor, std::string_view pattern,
-                                                  std::string_view count) {
+RedisCommand Redis::scan_command(std::string_view cursor, std::string_view pattern, std::string_view count) {
     return {"SCAN", cursor, "MATCH", pattern, "COUNT", count};
 }
 

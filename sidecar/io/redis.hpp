@@ -10,6 +10,7 @@
 #include "io/task.hpp"
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +31,12 @@ class Redis {
 
     // A command whose first argument is its key, if it has any: in a cluster it goes where the key is. It may
     // be carried out twice. An error reply of Redis comes back as a reply.
-    Task<Result<RedisReply>> command(std::vector<std::string_view> args);
+    Task<Result<RedisReply>> command(RedisCommand command);
+
+    // Commands whose first arguments are keys with the same hash tag, in this order, and all their replies.
+    // They are sent together, so others' commands may come between them; any of them may be carried out
+    // twice, and later ones again after it. 503 where Redis refuses one.
+    Task<Result<std::vector<RedisReply>>> commands(std::span<const RedisCommand> commands);
 
     // A Lua script by its digest, sent whole where Redis does not have it yet.
     struct Script {
@@ -62,10 +68,14 @@ class Redis {
     // Whether commands can be carried out.
     virtual Task<Result<void>> ping() = 0;
 
+    // Redis' clock, as far as is known here. Nodes of a cluster must agree on the time.
+    Millis now() const { return steady_ms() + clock_offset(); }
+    Millis limit() const { return std::chrono::duration_cast<std::chrono::milliseconds>(limit_).count(); }
+
     // The time of Redis' clock at which a command that is sent now may begin at the latest, in text form.
     // Scripts that write compare it with TIME: a frozen server runs what lies in its socket's buffer when it
-    // wakes. Nodes of a cluster must agree on the time.
-    virtual std::string deadline() const = 0;
+    // wakes.
+    std::string deadline() const { return std::to_string(now() + limit()); }
 
     // To be called where Redis says that a deadline has passed that should not have: one of the clocks was
     // set.
@@ -75,17 +85,21 @@ class Redis {
 
   protected:
     struct Request {
-        const std::vector<std::string_view>& parts;
+        const RedisCommand& command;
         std::string_view key; // empty: any server will do
         bool repeatable = false;
         const RedisHost* node = nullptr; // of a cluster: this one and no other
         bool kept = false;
+        Clock::time_point deadline = Clock::time_point::max(); // where `limit` is not before it
     };
 
     Redis(Executor executor, RedisUrl url, Clock::duration limit)
         : executor_(executor), url_(std::move(url)), limit_(limit) {}
 
     virtual Task<Result<RedisReply>> exchange(const Request& request) = 0;
+    // The connection to whom the request is for, where it is open; else null.
+    virtual std::shared_ptr<RedisLink> link_for(const Request& request) = 0;
+    virtual Millis clock_offset() const = 0; // Redis' clock minus our steady one
     // On this connection; and for what is to be kept, waits for the replicas.
     Task<Result<RedisReply>> exchange_on(std::shared_ptr<RedisLink> link, const Request& request,
                                          Clock::time_point deadline);
@@ -93,9 +107,8 @@ class Redis {
     // Closed at the end of this object, if not before.
     std::shared_ptr<RedisLink> make_link(RedisHost host, Clock::duration limit);
 
-    std::string deadline_at(Millis clock_offset) const; // Redis' clock minus our steady one
-    static std::vector<std::string_view> scan_command(std::string_view cursor, std::string_view pattern,
-                                                      std::string_view count);
+    static RedisCommand scan_command(std::string_view cursor, std::string_view pattern,
+                                     std::string_view count);
     // The cursor is the server's own.
     static Result<ScanPage> scan_page(const Result<RedisReply>& reply);
 

@@ -86,10 +86,6 @@ void RedisCluster::compare_clocks() {
         log(Level::warning, "clocks of the Redis Cluster's nodes differ", {{"ms", *most - *least}});
 }
 
-std::string RedisCluster::deadline() const {
-    return deadline_at(clock_offset_);
-}
-
 void RedisCluster::measure_clock() {
     for (const auto& [name, node] : nodes_) {
         if (!node->link || !node->link->is_open() || node->opening) continue;
@@ -103,7 +99,7 @@ void RedisCluster::measure_clock() {
 // --- Commands ---
 
 Task<Result<RedisReply>> RedisCluster::exchange(const Request& request) {
-    const auto deadline = Clock::now() + limit_;
+    const auto deadline = std::min(request.deadline, Clock::now() + limit_);
     RedisAttempts attempts(deadline, request.repeatable);
     std::optional<RedisRedirect> ask;
     for (;;) {
@@ -132,6 +128,12 @@ Task<Result<RedisReply>> RedisCluster::exchange(const Request& request) {
             co_await timer.async_wait(use_task);
         }
     }
+}
+
+RedisCluster::LinkPtr RedisCluster::link_for(const Request& request) {
+    const NodePtr node = node_for(request, std::nullopt);
+    const LinkPtr link = node ? link_of(node) : nullptr;
+    return link && !node->opening ? link : nullptr;
 }
 
 Task<Result<RedisReply>> RedisCluster::try_on(LinkPtr link, const Request& request, bool asking,
@@ -163,8 +165,8 @@ Task<Result<Redis::ScanPage>> RedisCluster::scan(std::string cursor, std::string
     // Where the node has gone, the one after it is begun.
     const std::string own = master->first == name ? cursor.substr(slash + 1) : "0";
     const std::string limit = std::to_string(count);
-    const std::vector<std::string_view> parts = scan_command(own, pattern, limit);
-    const Request request{parts, {}, true, &master->second};
+    const RedisCommand command = scan_command(own, pattern, limit);
+    const Request request{command, {}, true, &master->second};
     const auto reply = co_await exchange(request);
     auto page = scan_page(reply);
     if (!page) co_return page;
@@ -177,14 +179,14 @@ Task<Result<Redis::ScanPage>> RedisCluster::scan(std::string cursor, std::string
 
 Task<Result<void>> RedisCluster::ping() {
     const auto deadline = Clock::now() + limit_;
-    const std::vector<std::string_view> parts{"CLUSTER", "INFO"};
+    const RedisCommand command{"CLUSTER", "INFO"};
     refresh();
     const std::vector<NodePtr> masters = masters_;
     for (const NodePtr& node : masters) {
         const LinkPtr link = link_of(node);
         if (!link || node->opening) continue;
         // One that does not answer must not take the others' time.
-        const auto reply = co_await link->exchange(parts, std::min(deadline, Clock::now() + limit_ / 4));
+        const auto reply = co_await link->exchange(command, std::min(deadline, Clock::now() + limit_ / 4));
         if (reply && reply->text().find("cluster_state:ok") != std::string_view::npos)
             co_return Result<void>();
     }
@@ -236,7 +238,7 @@ std::vector<RedisHost> RedisCluster::known_hosts() {
 }
 
 Task<std::optional<RedisSlotTable>> RedisCluster::ask_for_table(RedisHost host) {
-    const std::vector<std::string_view> question{"CLUSTER", "SLOTS"};
+    const RedisCommand question{"CLUSTER", "SLOTS"};
     const Clock::duration limit = limit_ / 4;
     const auto node = nodes_.find(to_string(host));
     LinkPtr link = node != nodes_.end() && !node->second->opening ? node->second->link : nullptr;

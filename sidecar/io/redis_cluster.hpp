@@ -21,11 +21,12 @@ class RedisCluster final : public Redis {
     Task<Result<ScanPage>> scan(std::string cursor, std::string pattern, int count) override;
     // Whether a node finds the cluster able to serve.
     Task<Result<void>> ping() override;
-    std::string deadline() const override;
     void measure_clock() override;
 
   protected:
     Task<Result<RedisReply>> exchange(const Request& request) override;
+    std::shared_ptr<RedisLink> link_for(const Request& request) override;
+    Millis clock_offset() const override { return clock_offset_; }
 
   private:
     struct Node {

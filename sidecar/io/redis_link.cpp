@@ -99,7 +99,7 @@ Task<bool> RedisLink::connect() {
 
 Task<bool> RedisLink::greet(const RedisUrl& url) {
     const auto self = shared_from_this();
-    std::vector<std::vector<std::string_view>> commands;
+    std::vector<RedisCommand> commands;
     const std::string database = std::to_string(url.database);
     if (!url.user.empty())
         commands.push_back({"AUTH", url.user, url.password});
@@ -119,7 +119,7 @@ Task<bool> RedisLink::greet(const RedisUrl& url) {
 
 Task<bool> RedisLink::read_clock() {
     const auto self = shared_from_this();
-    const std::vector<std::string_view> command{"TIME"};
+    const RedisCommand command{"TIME"};
     const auto time = co_await exchange(command);
     if (!time) co_return false;
     if (time->size() != 2) {
@@ -166,9 +166,9 @@ Task<void> RedisLink::write_commands() {
     writing_ = false;
 }
 
-void RedisLink::append(const std::vector<std::string_view>& parts) {
-    append_length(out_, '*', parts.size());
-    for (const std::string_view part : parts) {
+void RedisLink::append(const RedisCommand& command) {
+    append_length(out_, '*', command.size());
+    for (const std::string_view part : command) {
         append_length(out_, '$', part.size());
         out_.append(part).append("\r\n");
     }
@@ -209,19 +209,42 @@ void RedisLink::expire() {
     if (next != Clock::time_point::max()) watch(next);
 }
 
-Task<Result<RedisReply>> RedisLink::exchange(const std::vector<std::string_view>& parts,
-                                             Clock::time_point deadline) {
+Task<Result<RedisReply>> RedisLink::exchange(const RedisCommand& command, Clock::time_point deadline) {
     if (!is_open()) co_return store_unavailable();
     const auto self = shared_from_this();
     const StoreMetrics::Use use(*metrics_);
-    append(parts);
+    append(command);
     co_return co_await suspend<Result<RedisReply>>(
         [this, deadline](Resume<Result<RedisReply>> resume) { push(std::move(resume), deadline); });
 }
 
-void RedisLink::send(const std::vector<std::string_view>& parts) {
+// With one deadline for all, who waits for the last one is woken after all others.
+Task<Result<std::vector<RedisReply>>> RedisLink::exchange_all(std::span<const RedisCommand> commands,
+                                                              Clock::time_point deadline) {
+    if (!is_open()) co_return store_unavailable();
+    const auto self = shared_from_this();
+    const StoreMetrics::Use use(*metrics_);
+    std::vector<RedisReply> replies;
+    replies.reserve(commands.size());
+    for (const RedisCommand& command : commands.first(commands.size() - 1)) {
+        append(command);
+        push(
+            [&replies](Result<RedisReply> reply) {
+                if (reply) replies.push_back(std::move(*reply));
+            },
+            deadline);
+    }
+    append(commands.back());
+    auto last = co_await suspend<Result<RedisReply>>(
+        [this, deadline](Resume<Result<RedisReply>> resume) { push(std::move(resume), deadline); });
+    if (!last || replies.size() + 1 != commands.size()) co_return store_unavailable();
+    replies.push_back(std::move(*last));
+    co_return replies;
+}
+
+void RedisLink::send(const RedisCommand& command) {
     if (!is_open()) return;
-    append(parts);
+    append(command);
     push(nullptr, Clock::time_point::max());
 }
 

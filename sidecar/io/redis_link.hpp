@@ -11,6 +11,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,8 @@
 struct redisReader;
 
 namespace npcchat {
+
+using RedisCommand = std::vector<std::string_view>;
 
 // Made with make_shared; lives until it is closed, and until the last command on it has ended.
 class RedisLink : public std::enable_shared_from_this<RedisLink> {
@@ -34,10 +37,14 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
 
     // 503 where there was no answer for `limit`, or until a deadline before that, or the connection was lost.
     // An error reply of Redis comes back as a reply.
-    Task<Result<RedisReply>> exchange(const std::vector<std::string_view>& parts,
+    Task<Result<RedisReply>> exchange(const RedisCommand& command,
                                       Clock::time_point deadline = Clock::time_point::max());
+    // One command right after the other, and all their replies. `commands` is not empty; the deadline is not
+    // after `limit` from now.
+    Task<Result<std::vector<RedisReply>>> exchange_all(std::span<const RedisCommand> commands,
+                                                       Clock::time_point deadline);
     // Goes out before the next exchange(), and nobody waits for the answer.
-    void send(const std::vector<std::string_view>& parts);
+    void send(const RedisCommand& command);
 
     // `why` is for the log; empty: nothing to tell.
     void close(std::string_view why);
@@ -65,7 +72,7 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
         closed
     };
 
-    void append(const std::vector<std::string_view>& parts);
+    void append(const RedisCommand& command);
     void push(Resume<Result<RedisReply>> resume, Clock::time_point deadline);
     void watch(Clock::time_point deadline);
     void expire();

@@ -35,11 +35,11 @@ Task<std::optional<RedisHost>> RedisSentinel::ask(RedisHost sentinel) {
 }
 
 Task<Result<RedisReply>> RedisSentinel::ask_for_master(std::shared_ptr<RedisLink> link) {
-    const std::vector<std::string_view> question{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", url_.master};
+    const RedisCommand question{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", url_.master};
     auto reply = co_await link->exchange(question);
     if (!reply || !reply->text().starts_with("NOAUTH")) co_return reply;
     // Sentinels that want a password have the master's.
-    std::vector<std::string_view> password{"AUTH", url_.password};
+    RedisCommand password{"AUTH", url_.password};
     if (!url_.user.empty()) password.insert(password.begin() + 1, url_.user);
     link->send(password);
     co_return co_await link->exchange(question);
@@ -47,7 +47,7 @@ Task<Result<RedisReply>> RedisSentinel::ask_for_master(std::shared_ptr<RedisLink
 
 // A Sentinel may not know yet, and a master that comes back is one until it is told otherwise.
 Task<bool> RedisSentinel::check_server(std::shared_ptr<RedisLink> link) {
-    const std::vector<std::string_view> question{"ROLE"};
+    const RedisCommand question{"ROLE"};
     const auto role = co_await link->exchange(question);
     if (role && role->size() > 0 && (*role)[0].text() == "master") co_return true;
     link->close("it is not the master");
@@ -55,12 +55,12 @@ Task<bool> RedisSentinel::check_server(std::shared_ptr<RedisLink> link) {
 }
 
 Task<Result<RedisReply>> RedisSentinel::exchange(const Request& request) {
-    const auto deadline = Clock::now() + limit_;
+    const auto deadline = std::min(request.deadline, Clock::now() + limit_);
     RedisAttempts attempts(deadline, request.repeatable);
     for (;;) {
         RedisAttempts::Step step;
         if (const auto link = link_) {
-            auto reply = co_await link->exchange(request.parts, deadline);
+            auto reply = co_await exchange_on(link, request, deadline);
             if (reply && !reply->is_error()) co_return reply;
             if (reply)
                 step = attempts.refused(reply->text(), link->host(), Clock::now(), random_());

@@ -66,20 +66,20 @@ Task<bool> RedisSingle::check_server(std::shared_ptr<RedisLink>) {
 }
 
 Task<Result<RedisReply>> RedisSingle::exchange(const Request& request) {
-    return link_ ? exchange_on(link_, request, Clock::time_point::max()) : unavailable();
+    return link_ ? exchange_on(link_, request, request.deadline) : unavailable();
 }
 
 Task<Result<Redis::ScanPage>> RedisSingle::scan(std::string cursor, std::string pattern, int count) {
     const std::string limit = std::to_string(count);
-    const std::vector<std::string_view> parts = scan_command(cursor, pattern, limit);
-    const Request request{parts, {}, true};
+    const RedisCommand command = scan_command(cursor, pattern, limit);
+    const Request request{command, {}, true};
     const auto reply = co_await exchange(request);
     co_return scan_page(reply);
 }
 
 Task<Result<void>> RedisSingle::ping() {
-    const std::vector<std::string_view> parts{"PING"};
-    const Request request{parts, {}, true};
+    const RedisCommand command{"PING"};
+    const Request request{command, {}, true};
     auto reply = co_await exchange(request);
     if (!reply) co_return std::unexpected(std::move(reply.error()));
     if (reply->is_error()) co_return store_unavailable();
@@ -92,10 +92,6 @@ void RedisSingle::measure_clock() {
         const bool read = co_await link->read_clock();
         if (read) clock_offset_ = link->clock_offset();
     });
-}
-
-std::string RedisSingle::deadline() const {
-    return deadline_at(clock_offset_);
 }
 
 } // namespace npcchat

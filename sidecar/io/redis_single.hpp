@@ -15,11 +15,12 @@ class RedisSingle : public Redis {
 
     Task<Result<ScanPage>> scan(std::string cursor, std::string pattern, int count) override;
     Task<Result<void>> ping() override;
-    std::string deadline() const override;
     void measure_clock() override;
 
   protected:
     Task<Result<RedisReply>> exchange(const Request& request) override;
+    std::shared_ptr<RedisLink> link_for(const Request&) override { return link_; }
+    Millis clock_offset() const override { return clock_offset_; }
 
     // Where to connect to now; nothing: nowhere yet.
     virtual Task<std::optional<RedisHost>> find_server();

@@ -8,12 +8,6 @@
 namespace npcchat {
 
 class LeaseKeeper {
-  private:
-    struct Held {
-        Lease lease;
-        Clock::time_point renewed_at;
-    };
-
   public:
     LeaseKeeper(Executor executor, SessionStore& store);
 
@@ -27,7 +21,7 @@ class LeaseKeeper {
 
       private:
         LeaseKeeper& keeper_;
-        std::list<Held>::iterator held_;
+        std::list<Lease>::iterator held_;
     };
 
   private:
@@ -36,7 +30,7 @@ class LeaseKeeper {
     Executor executor_;
     SessionStore& store_;
     Timer timer_;
-    std::list<Held> held_; // by the time of the last renewal, oldest first
+    std::list<Lease> held_;
 };
 
 } // namespace npcchat

@@ -12,37 +12,11 @@ namespace {
     "redis.call('HSET', KEYS[2], 'expires', now + " ttl ")\n"                                                \
     "for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], " ttl ") end\n"
 
-// What Redis is asked for costs more than what Lua does: meta keeps the count and the end of the chat, so
-// that few turns have to ask for the one or set the other. The newest message is always sent, then as many as
-// fit.
-constexpr std::string_view kOpen = "local LATE = {'late'}\n" LATE("ARGV[3]") R"(
-local meta = redis.call('HMGET', KEYS[2], 'npc', 'memory', 'remembered', 'count', 'expires')
-if meta[1] and ARGV[4] ~= '?' and meta[1] ~= ARGV[4] then return {'npc'} end
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
-    return {'busy'}
+constexpr std::string_view kExtend = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('HEXISTS', KEYS[2], 'count') == 0 then
+    return 'ended'
 end
-local count = tonumber(meta[4] or '0')
-local oldest = tonumber(meta[3] or '0')
-local left = tonumber(ARGV[5])
-local newest_first = {}
-local last = count - 1
-while last >= oldest and left > 0 do
-    local first = math.max(oldest, last - 31)
-    local chunk = redis.call('LRANGE', KEYS[3], first, last)
-    for i = #chunk, 1, -1 do
-        if left <= 0 then break end
-        newest_first[#newest_first + 1] = chunk[i]
-        left = left - #chunk[i]
-    end
-    last = first - 1
-end
-local ends_soon = tonumber(meta[5] or '0') <= now + tonumber(ARGV[6])
-if ends_soon and ARGV[7] ~= '' and meta[4] then
-)" EXTEND("ARGV[7]") R"(end
-local reply = {'ok', meta[1], meta[2], count, ends_soon and 1 or 0}
-for i = #newest_first, 1, -1 do reply[#reply + 1] = newest_first[i] end
-return reply
-)";
+)" EXTEND("ARGV[3]") "return 'ok'";
 
 // Sent a second time, it finds what it has stored.
 constexpr std::string_view kCommit = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
@@ -114,7 +88,7 @@ if ARGV[4] ~= '?' then redis.call('HSET', KEYS[2], 'npc', ARGV[4]) end
         static const Redis::Script script = Redis::make_kept_script(source);                                 \
         return script;                                                                                       \
     }
-DEFINE_SCRIPT(open, kOpen, safe)
+DEFINE_SCRIPT(extend, kExtend, safe)
 KEPT_SCRIPT(commit, kCommit)
 KEPT_SCRIPT(commit_memory, kCommitMemory)
 KEPT_SCRIPT(confirm, kConfirm)

@@ -5,10 +5,9 @@
 
 namespace npcchat::scripts {
 
-// ARGV: token, lease in ms, deadline, npc ('?' for any), bytes of text wanted, ms that count as a near end,
-// and by how many ms that is put off at once ('': not before the commit). Gives {"late" | "busy" | "npc"}, or
-// {"ok", npc | nil, memory | nil, number of messages, messages…}.
-const Redis::Script& open();
+// Puts off the chat's end. ARGV: token, deadline, idle ms. Gives "late", "ended" (it has come, or the lease
+// is not ours) or "ok".
+const Redis::Script& extend();
 
 // ARGV: token, deadline, idle ms, npc, question, answer, scratchpad. Gives "late", "lost" or "ok".
 const Redis::Script& commit();

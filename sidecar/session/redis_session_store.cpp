@@ -5,6 +5,7 @@
 #include "session/key_scan.hpp"
 #include "session/redis_scripts.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 #include <unordered_map>
@@ -17,6 +18,13 @@ namespace {
 constexpr Millis kLongLife = 4LL * 3600 * 1000;
 
 constexpr std::int64_t kNone = -1; // messages of a chat that is not there
+
+// A lease that was asked for in vain ends by the time that the failure is told, as a frozen server may still
+// grant it when it wakes. Its first renewal has it live longer.
+constexpr Millis kShortestLease = 500;
+
+constexpr std::string_view kTail = "-32"; // the newest messages, which most chats need at most
+constexpr std::int64_t kMore = 256;       // messages that are read at once where those did not do
 
 Millis reserve_of(Millis idle_ttl) {
     return idle_ttl >= kLongLife ? idle_ttl / 16 : 0;
@@ -57,30 +65,83 @@ std::optional<std::string> optional_text(const RedisReply& reply) {
 
 } // namespace
 
+// Plain commands, sent together: a script that hands on messages one by one costs Redis three times as much.
+// Nobody else writes to the chat once SET has given the lease. A SET that was late, as Redis was frozen,
+// gives one that has ended.
 Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::string> npc_id,
                                                std::size_t max_bytes) {
     OpenChat open;
-    open.lease = Lease{std::move(chat), new_lease_token()};
-    auto reply = co_await redis_.run(scripts::open(), keys_of(open.lease.chat),
-                                     {open.lease.token, std::to_string(kLeaseMillis), redis_.deadline(),
-                                      npc_id.value_or("?"), std::to_string(max_bytes),
-                                      std::to_string(near_end()), ends_when_told_ ? life() : ""});
-    if (!reply) co_return std::unexpected(std::move(reply.error()));
-    const RedisReply& parts = *reply;
-    const std::string_view status = parts.size() > 0 ? parts[0].text() : "";
-    if (status == "busy") co_return chat_is_busy();
-    if (status == "npc") co_return chat_has_other_npc();
-    if (status == "late") co_return came_late();
-    if (status != "ok" || parts.size() < 5) co_return store_unavailable();
-    open.npc_id = optional_text(parts[1]);
-    open.memory = parts[2].text();
-    open.message_count = parts[3].integer();
-    open.lease.ends_soon = parts[4].integer() != 0;
+    const Millis life = std::clamp(redis_.limit(), kShortestLease, kLeaseMillis);
+    open.lease = Lease{std::move(chat), new_lease_token(), Clock::now() + std::chrono::milliseconds(life / 3)};
+    const auto keys = keys_of(open.lease.chat);
+    const std::string until = std::to_string(redis_.now() + life);
+    std::vector<RedisCommand> commands;
+    commands.reserve(4);
+    commands.push_back({"SET", keys[0], open.lease.token, "NX", "PXAT", until});
+    commands.push_back({"GET", keys[0]});
+    commands.push_back({"HMGET", keys[1], "npc", "memory", "remembered", "count", "expires"});
+    commands.push_back({"LRANGE", keys[2], kTail, "-1"});
+    const auto replies = co_await redis_.commands(commands);
+    if (!replies) co_return std::unexpected(replies.error());
+    const RedisReply& meta = (*replies)[2];
+    if (meta.size() != 5) co_return store_unavailable();
+
+    const bool is_ours = (*replies)[1].text() == open.lease.token;
+    open.npc_id = optional_text(meta[0]);
+    if (npc_id && open.npc_id && *npc_id != *open.npc_id) {
+        if (is_ours) co_await release(open.lease);
+        co_return chat_has_other_npc();
+    }
+    if (!is_ours) {
+        const bool has_ended = (*replies)[0].text() == "OK";
+        if (has_ended) co_return came_late();
+        co_return chat_is_busy();
+    }
+    open.memory = meta[1].text();
+    open.message_count = meta[3].integer();
+    open.lease.ends_soon = meta[4].integer() <= redis_.now() + near_end();
     open.exists = open.message_count > 0 || !open.memory.empty();
-    open.messages.reserve(parts.size() - 5);
-    for (std::size_t i = 5; i < parts.size(); ++i)
-        open.messages.push_back(decode(parts[i].text()));
-    co_return open;
+
+    auto prepared = co_await read_messages(open, (*replies)[3], meta[2].integer(), max_bytes);
+    if (prepared && open.lease.ends_soon && ends_when_told_ && !meta[3].is_nil())
+        prepared = co_await extend(open.lease);
+    if (prepared) co_return open;
+    co_await release(open.lease);
+    co_return std::unexpected(std::move(prepared.error()));
+}
+
+// The newest message, then as many as fit, none that stands before `oldest`. `tail`: the newest ones.
+Task<Result<void>> RedisSessionStore::read_messages(OpenChat& open, RedisReply tail, std::int64_t oldest,
+                                                    std::size_t max_bytes) {
+    const std::string log = keys_of(open.lease.chat)[2];
+    auto first = open.message_count - static_cast<std::int64_t>(tail.size());
+    std::size_t bytes = 0;
+    for (;;) {
+        auto i = static_cast<std::int64_t>(tail.size());
+        while (i > 0 && first + i > oldest && bytes < max_bytes) {
+            const std::string_view message = tail[static_cast<std::size_t>(--i)].text();
+            open.messages.push_back(decode(message));
+            bytes += message.size();
+        }
+        if (first <= oldest || bytes >= max_bytes) break;
+        const std::string end = std::to_string(first - 1);
+        first = std::max(oldest, first - kMore);
+        const std::string begin = std::to_string(first);
+        const auto older = co_await redis_.command({"LRANGE", log, begin, end});
+        if (!older) co_return std::unexpected(older.error());
+        tail = *older;
+    }
+    std::ranges::reverse(open.messages);
+    co_return Result<void>();
+}
+
+Task<Result<void>> RedisSessionStore::extend(const Lease& lease) {
+    const auto reply =
+        co_await redis_.run(scripts::extend(), keys_of(lease.chat), {lease.token, redis_.deadline(), life()});
+    if (!reply) co_return std::unexpected(reply.error());
+    if (reply->text() == "late") co_return came_late();
+    if (reply->text() == "ended") co_return chat_is_busy();
+    co_return Result<void>();
 }
 
 Task<Result<void>> RedisSessionStore::commit(const Lease& lease, Turn turn) {

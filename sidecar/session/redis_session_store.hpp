@@ -6,7 +6,8 @@
 //   npcchat:{c:…}:pad     hash    number of an answer in the log (from 0) → its scratchpad
 //
 // The last three expire together, CHAT_TTL after the chat's last use, or once they are archived. Every script
-// that writes is given a deadline on Redis' own clock and does nothing past it.
+// that writes is given a deadline on Redis' own clock and does nothing past it; a lease ends by the same
+// clock. Redis 6.2 or later (SET … PXAT).
 #pragma once
 
 #include "io/redis.hpp"
@@ -54,6 +55,9 @@ class RedisSessionStore final : public SessionStore {
 
   private:
     static constexpr Millis kUntilTold = 100LL * 365 * 86'400'000;
+    Task<Result<void>> read_messages(OpenChat& open, RedisReply tail, std::int64_t oldest,
+                                     std::size_t max_bytes);
+    Task<Result<void>> extend(const Lease& lease);
     Millis near_end() const;
     std::string life() const; // milliseconds that a chat is given
     Result<void> written(const Result<RedisReply>& reply);

@@ -3,6 +3,7 @@
 #include "base/log.hpp"
 #include "base/number.hpp"
 
+#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
@@ -25,10 +26,22 @@ std::string config_value(const RedisReply& reply) {
     return reply.size() == 2 ? std::string(reply[1].text()) : std::string();
 }
 
+// 6.2 has the options that the stores use.
+bool is_too_old(std::string_view version) {
+    const auto dot = std::min(version.find('.'), version.size());
+    const int major = parse_number<int>(version.substr(0, dot)).value_or(0);
+    if (major != 6) return major < 6;
+    const std::string_view rest = version.substr(std::min(dot + 1, version.size()));
+    return parse_number<int>(rest.substr(0, rest.find('.'))).value_or(0) < 2;
+}
+
 } // namespace
 
 std::vector<std::string> warnings_of(const RedisSettings& settings) {
     std::vector<std::string> warnings;
+    if (!settings.version.empty() && is_too_old(settings.version))
+        warnings.push_back(
+            fmt::format("Redis {} is too old, and chats fail: it must be 6.2 or later", settings.version));
     if (!settings.maxmemory_policy.empty() && settings.maxmemory_policy != "noeviction") {
         warnings.push_back(
             fmt::format("Redis drops chats where its memory is full (maxmemory-policy {}): set "
@@ -52,21 +65,23 @@ std::vector<std::string> warnings_of(const RedisSettings& settings) {
 Task<void> check_redis_settings(Redis& redis) {
     const Executor executor = co_await asio::this_coro::executor;
     Timer timer(executor);
-    auto policy = co_await redis.command({"CONFIG", "GET", "maxmemory-policy"});
-    while (!policy) {
+    auto server = co_await redis.command({"INFO", "server"});
+    while (!server) {
         timer.expires_after(kAskAgain);
         co_await timer.async_wait(use_task);
-        policy = co_await redis.command({"CONFIG", "GET", "maxmemory-policy"});
+        server = co_await redis.command({"INFO", "server"});
     }
-    if (policy->is_error()) {
+    RedisSettings settings;
+    settings.version = info_field(server->text(), "redis_version:");
+    const auto policy = co_await redis.command({"CONFIG", "GET", "maxmemory-policy"});
+    if (policy && policy->is_error()) {
         log(Level::info, "Redis does not tell its settings: see that it has maxmemory-policy noeviction and "
                          "appendonly yes");
-        co_return;
     }
     const auto appendonly = co_await redis.command({"CONFIG", "GET", "appendonly"});
     const auto replicas = co_await redis.command({"CONFIG", "GET", "min-replicas-to-write"});
     const auto info = co_await redis.command({"INFO", "replication"});
-    RedisSettings settings{config_value(*policy), "", "", 0};
+    if (policy) settings.maxmemory_policy = config_value(*policy);
     if (appendonly) settings.appendonly = config_value(*appendonly);
     if (replicas) settings.min_replicas_to_write = config_value(*replicas);
     if (info)

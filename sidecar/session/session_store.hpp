@@ -19,14 +19,15 @@ struct ChatKey {
     bool is_new = false; // its id was made just now: no store has it
 };
 
+inline constexpr Millis kLeaseMillis = 3000;
+
 // The right to answer in a chat. Held by one turn at a time, lives kLeaseMillis unless renewed.
 struct Lease {
     ChatKey chat;
     std::string token;
+    Clock::time_point renew_at = Clock::now() + std::chrono::milliseconds(kLeaseMillis / 3);
     bool ends_soon = true; // the chat, unless the commit puts its end off: for the store that gave the lease
 };
-
-inline constexpr Millis kLeaseMillis = 3000;
 
 enum class Speaker { user, assistant };
 

@@ -1,6 +1,7 @@
 """REDIS_WAIT_REPLICAS: a turn is acknowledged when a replica has it."""
 
 import pytest
+from harness.redis_sentinel import WatchedRedis
 from harness.services import Redis
 from harness.talk import end, fresh_chat_id, history, said
 from harness.waiting import wait_until
@@ -49,6 +50,20 @@ def test_what_no_replica_has_is_not_acknowledged(fresh, launcher, servers):
     assert len(product.stub.requests("two")) == 2  # in the prompt of "three" too
     replica.stop()
     end(client, chat).expect_error(503)
+
+
+def test_where_sentinels_name_the_master_too(fresh, launcher):
+    watched = WatchedRedis(launcher.new_folder("watched"), sentinels=1).start()
+    try:
+        env = {"DATABASE_URL": launcher.postgres.url(launcher.postgres.new_database()), "REDIS_URL": watched.url(),
+               "REDIS_WAIT_REPLICAS": 1, "STORE_TIMEOUT": 1}
+        client = fresh.product(env).start().sign_up().client
+        client.post("/chat/", json_body={"message": "one"}).expect(200)
+        replica = next(server for server in watched.servers if server is not watched.master())
+        replica.kill()
+        client.post("/chat/", json_body={"message": "two"}).expect_error(503)
+    finally:
+        watched.stop()
 
 
 def test_a_wrong_number_is_told(fresh, launcher):

@@ -28,6 +28,7 @@ def test_chats_go_on_at_the_new_master(stand):
         watched.fail_over()
         talkers.wait_for_turns(200, 3, timeout=FAILOVER)
         wait_until(watched.is_watched, FAILOVER, "the old master to follow the new one")
+        watched.wait_replicated()
         # The Sentinel that was asked first ends with the master.
         lost = watched.master()
         watched.sentinels[0].kill()

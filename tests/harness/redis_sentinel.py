@@ -81,6 +81,14 @@ class WatchedRedis:
         return quietly(lambda: all(knows_all(each) for each in self.sentinels if each.alive()),
                        redis.RedisError, KeyError)
 
+    def wait_replicated(self):
+        """Waits until every replica gets what the master writes: they say that they follow up to a second before."""
+        def all_have_it():
+            with self.master().client() as client:
+                client.set("written-for-replicas", 1)
+                return client.execute_command("WAIT", len(self.servers) - 1, 1000) == len(self.servers) - 1
+        wait_until(lambda: quietly(all_have_it, redis.RedisError), START_TIMEOUT, "the replicas to get what is written")
+
     def wait_failed_over(self, old, timeout=START_TIMEOUT):
         """Waits until another than `old` is the master that all Sentinels name."""
         def taken_over():

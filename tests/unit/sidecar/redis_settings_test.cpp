@@ -22,5 +22,15 @@ TEST(RedisSettings, ThatLoseChatsAreNamedWithWhatToDo) {
     EXPECT_EQ(warnings_of({"volatile-ttl", "no", "0", 3}).size(), 3U);
 }
 
+TEST(RedisSettings, AServerThatIsTooOldIsNamed) {
+    const auto warnings = [](const char* version) {
+        return warnings_of({"noeviction", "yes", "0", 0, version}).size();
+    };
+    for (const char* version : {"6.2.0", "6.10.1", "7.0.15", "8.2", "7"})
+        EXPECT_EQ(warnings(version), 0U) << version;
+    for (const char* version : {"6.0.16", "5.0.14", "2.8", "6"})
+        EXPECT_EQ(warnings(version), 1U) << version;
+}
+
 } // namespace
 } // namespace npcchat
