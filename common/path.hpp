@@ -3,15 +3,30 @@
 
 #include "common/slice.hpp"
 
+#include <array>
 #include <cstddef>
 #include <string_view>
 
 namespace npcchat {
 
+namespace detail {
+
+consteval std::array<bool, 256> make_unreserved() {
+    std::array<bool, 256> unreserved = {};
+    for (char c = 'A'; c <= 'Z'; ++c)
+        unreserved[static_cast<std::size_t>(c)] = unreserved[static_cast<std::size_t>(c | 0x20)] = true;
+    for (char c : std::string_view("0123456789-._~"))
+        unreserved[static_cast<std::size_t>(c)] = true;
+    return unreserved;
+}
+
+inline constexpr auto unreserved = make_unreserved();
+
+} // namespace detail
+
 /// RFC 3986, 2.3: characters that never need percent-encoding.
 constexpr bool is_unreserved(unsigned char c) noexcept {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
+    return detail::unreserved[c];
 }
 
 /// The value of a hexadecimal digit, or -1.
@@ -50,6 +65,9 @@ constexpr bool is_canonical_path(std::string_view path) noexcept {
 
     std::size_t segment = 1;
     for (std::size_t i = 1; i <= path.size(); ++i) {
+        // Most characters, and nothing below has a word on them.
+        if (i < path.size() && is_unreserved(static_cast<unsigned char>(path[i]))) continue;
+
         std::size_t slash = i == path.size() ? 1 : slash_size(path, i);
         if (slash != 0) {
             std::string_view text = slice(path, segment, i - segment);

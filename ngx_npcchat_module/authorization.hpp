@@ -4,6 +4,7 @@
 #include "common/protocol.hpp"
 #include "common/slice.hpp"
 
+#include <optional>
 #include <string_view>
 
 namespace npcchat {
@@ -27,21 +28,24 @@ constexpr bool is_key(std::string_view text) noexcept {
 }
 
 /// RFC 9110, 11.4: a scheme, which has no case, and what follows it. A value without a space is a key itself.
-constexpr Authorization parse_authorization(std::string_view value) noexcept {
+/// What stands where a key does, of whatever characters; nothing where the value is in none of our forms.
+constexpr std::optional<std::string_view> find_key(std::string_view value) noexcept {
     constexpr std::string_view bearer = "bearer";
 
     std::size_t space = value.find(' ');
-    if (space == std::string_view::npos) {
-        return {true, is_key(value) ? value : std::string_view{}};
-    }
-    if (space != bearer.size()) return {};
+    if (space == std::string_view::npos) return value;
+    if (space != bearer.size()) return std::nullopt;
     for (std::size_t i = 0; i < bearer.size(); ++i) {
-        if ((value[i] | 0x20) != bearer[i]) return {};
+        if ((value[i] | 0x20) != bearer[i]) return std::nullopt;
     }
-
     std::size_t begin = value.find_first_not_of(' ', space);
-    std::string_view key = begin == std::string_view::npos ? std::string_view{} : slice(value, begin);
-    return {true, is_key(key) ? key : std::string_view{}};
+    return begin == std::string_view::npos ? std::string_view{} : slice(value, begin);
+}
+
+constexpr Authorization parse_authorization(std::string_view value) noexcept {
+    std::optional<std::string_view> key = find_key(value);
+    if (!key) return {};
+    return {true, is_key(*key) ? *key : std::string_view{}};
 }
 
 } // namespace npcchat

@@ -19,14 +19,6 @@ Digest sha256(std::string_view text) noexcept {
     return digest;
 }
 
-void write_hex(const Digest& digest, char* out) noexcept {
-    constexpr char digits[] = "0123456789abcdef";
-    for (unsigned char byte : digest) {
-        *out++ = digits[byte >> 4];
-        *out++ = digits[byte & 15];
-    }
-}
-
 std::optional<Digest> parse_hex(std::string_view text) noexcept {
     if (text.size() != digest_hex_size) return std::nullopt;
 

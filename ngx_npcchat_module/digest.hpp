@@ -1,6 +1,8 @@
 // SHA-256 of keys.
 #pragma once
 
+#include "hex.hpp"
+
 #include <array>
 #include <optional>
 #include <string_view>
@@ -12,9 +14,6 @@ using Digest = std::array<unsigned char, 32>;
 inline constexpr std::size_t digest_hex_size = 64;
 
 Digest sha256(std::string_view text) noexcept;
-
-/// `digest_hex_size` lower-case characters, without a NUL.
-void write_hex(const Digest& digest, char* out) noexcept;
 
 /// Just `digest_hex_size` hexadecimal characters, in any case.
 std::optional<Digest> parse_hex(std::string_view text) noexcept;

@@ -1,82 +1,16 @@
 #include "headers.hpp"
 
 #include "authorization.hpp"
-
-#include <algorithm>
-#include <charconv>
+#include "text_writer.hpp"
 
 namespace npcchat {
 
 namespace {
 
-bool is_our_authorization(const ngx_table_elt_t& header) noexcept {
-    return has_name(header, "Authorization") && parse_authorization(view(header.value)).ours;
-}
-
-bool is_request_id_header(const ngx_table_elt_t& header) noexcept {
-    return has_name(header, protocol::request_id_header);
-}
-
-ngx_int_t push_user(ngx_http_request_t* r, const Identity& identity) noexcept {
-    char* value = pool_array<char>(r->pool, NGX_INT64_LEN + 1 + identity.name.size() + 1);
-    if (value == nullptr) return NGX_ERROR;
-    char* end = std::to_chars(value, value + NGX_INT64_LEN, identity.id).ptr;
-    *end++ = ':';
-    end = std::copy(identity.name.begin(), identity.name.end(), end);
-    *end = '\0';
-
-    ngx_list_t& list = r->headers_in.headers;
-    if (push_header(list, header::user, ngx_text({value, end})) != NGX_OK ||
-        push_header(list, header::role, ngx_text(role_name(identity.role))) != NGX_OK) {
-        return NGX_ERROR;
-    }
-    if (identity.plan.empty()) return NGX_OK;
-    return push_header(list, header::plan, ngx_text(identity.plan));
-}
-
-ngx_int_t push_edge_report(ngx_http_request_t* r) noexcept {
-    const MainConf* mcf = main_conf(r);
-    u_char* value = pool_array<u_char>(r->pool, totals_text_max);
-    if (value == nullptr) return NGX_ERROR;
-    u_char* end = write_totals(*mcf->metrics->shared, value);
-    *end = '\0';
-    return push_header(r->headers_in.headers, header::edge, {static_cast<std::size_t>(end - value), value});
-}
-
-ngx_int_t replace_request_id(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
-    if (!ctx->own_request_id) return NGX_OK;
-    if (ctx->ids_sent && remove_headers(r->headers_in.headers, is_request_id_header) != NGX_OK)
-        return NGX_ERROR;
-    return push_header(r->headers_in.headers, header::request_id, ctx->request_id);
-}
-
-bool is_trace_header(const ngx_table_elt_t& header) noexcept {
-    return has_name(header, traceparent_header) || has_name(header, tracestate_header);
-}
-
-/// Where the client's trace cannot be gone on with, its state means nothing.
-ngx_int_t replace_trace(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
-    if (!ctx->own_traceparent) return NGX_OK;
-    if (ctx->ids_sent && remove_headers(r->headers_in.headers, is_trace_header) != NGX_OK) return NGX_ERROR;
-    return push_header(r->headers_in.headers, header::traceparent, ctx->traceparent);
-}
-
-} // namespace
-
-bool has_name(const ngx_table_elt_t& header, std::string_view name) noexcept {
-    return header.key.len == name.size() &&
-           ngx_strncasecmp(header.key.data, ngx_text(name).data, name.size()) == 0;
-}
-
-bool is_reserved_header(const ngx_table_elt_t& header) noexcept {
-    constexpr std::size_t size = protocol::header_prefix.size();
-    return header.key.len >= size && (header.key.data[0] | 0x20) == 'x' &&
-           ngx_strncasecmp(header.key.data, ngx_text(protocol::header_prefix).data, size) == 0;
-}
-
-/// A header in the middle of a part splits the part in two, for nginx points into it. nginx's loops over
-/// lists cannot take an empty part but the first, and ngx_list_push needs to know the room of the last one.
-ngx_int_t remove_headers(ngx_list_t& list, bool (*chosen)(const ngx_table_elt_t&)) noexcept {
+/// Takes headers out of a list, those that stay do not move. A header in the middle of a part splits the part
+/// in two, for nginx points into it. nginx's loops over lists cannot take an empty part but the first, and
+/// ngx_list_push needs to know the room of the last one.
+template <typename Chosen> ngx_int_t remove_headers(ngx_list_t& list, Chosen chosen) noexcept {
     ngx_list_part_t* previous = nullptr;
     ngx_list_part_t* part = &list.part;
     ngx_uint_t i = 0;
@@ -127,6 +61,57 @@ ngx_int_t remove_headers(ngx_list_t& list, bool (*chosen)(const ngx_table_elt_t&
     return NGX_OK;
 }
 
+ngx_int_t push_user(ngx_http_request_t* r, const Identity& identity) noexcept {
+    char* memory = pool_array<char>(r->pool, decimal_max + 1 + identity.name.size() + 1);
+    if (memory == nullptr) return NGX_ERROR;
+    TextWriter out(memory);
+    out.write(identity.id, ':', identity.name);
+    std::string_view value = out.take();
+    out.add('\0');
+
+    ngx_list_t& list = r->headers_in.headers;
+    if (push_header(list, header::user, ngx_text(value)) != NGX_OK ||
+        push_header(list, header::role, ngx_text(role_name(identity.role))) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (identity.plan.empty()) return NGX_OK;
+    return push_header(list, header::plan, ngx_text(identity.plan));
+}
+
+ngx_int_t push_edge_report(ngx_http_request_t* r) noexcept {
+    const MainConf* mcf = main_conf(r);
+    u_char* value = pool_array<u_char>(r->pool, totals_text_max);
+    if (value == nullptr) return NGX_ERROR;
+    u_char* end = write_totals(*mcf->metrics->shared, value);
+    *end = '\0';
+    return push_header(r->headers_in.headers, header::edge, {static_cast<std::size_t>(end - value), value});
+}
+
+ngx_int_t replace_request_id(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
+    if (!ctx->own_request_id) return NGX_OK;
+    ngx_list_t& list = r->headers_in.headers;
+    const auto chosen = [](const ngx_table_elt_t& header) { return is_named(header, header::request_id); };
+    if (ctx->ids_sent && remove_headers(list, chosen) != NGX_OK) return NGX_ERROR;
+    return push_header(list, header::request_id, ctx->request_id);
+}
+
+/// Where the client's trace cannot be gone on with, its state means nothing.
+ngx_int_t replace_trace(ngx_http_request_t* r, const RequestContext* ctx) noexcept {
+    if (!ctx->own_traceparent) return NGX_OK;
+    ngx_list_t& list = r->headers_in.headers;
+    const auto chosen = [](const ngx_table_elt_t& header) {
+        return is_named(header, header::traceparent) || is_named(header, header::tracestate);
+    };
+    if (ctx->ids_sent && remove_headers(list, chosen) != NGX_OK) return NGX_ERROR;
+    return push_header(list, header::traceparent, ctx->traceparent);
+}
+
+} // namespace
+
+ngx_int_t remove_reserved_headers(ngx_list_t& list) noexcept {
+    return remove_headers(list, is_reserved_header);
+}
+
 ngx_int_t push_header(ngx_list_t& list, const HeaderName& name, ngx_str_t value) noexcept {
     auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
     if (header == nullptr) return NGX_ERROR;
@@ -144,7 +129,10 @@ ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexce
 
     ngx_list_t& list = r->headers_in.headers;
     if (r->headers_in.authorization != nullptr && ctx->authorization_ours) {
-        if (remove_headers(list, is_our_authorization) != NGX_OK) return NGX_ERROR;
+        const auto chosen = [](const ngx_table_elt_t& header) {
+            return is_named(header, header::authorization) && find_key(view(header.value)).has_value();
+        };
+        if (remove_headers(list, chosen) != NGX_OK) return NGX_ERROR;
         r->headers_in.authorization = nullptr;
     }
 
@@ -165,7 +153,7 @@ ngx_int_t set_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexce
 ngx_int_t clear_request_headers(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     if (!ctx->headers_set) return NGX_OK;
     ctx->headers_set = false;
-    return remove_headers(r->headers_in.headers, is_reserved_header);
+    return remove_reserved_headers(r->headers_in.headers);
 }
 
 ngx_int_t hide_request_headers(ngx_http_request_t* sr, const RequestContext* ctx) noexcept {

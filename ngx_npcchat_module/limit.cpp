@@ -11,6 +11,7 @@ namespace {
 /// A request against all limits of its location.
 struct Check {
     LimitCheck limits[limits_max];
+    LimitRules rules[limits_max]; ///< those that the user's plan makes
     std::size_t count;
     const LimitCheck* refused; ///< the first that refuses; null: none
     bool full;                 ///< a zone had no memory: `full_zone`
@@ -34,15 +35,17 @@ ngx_str_t user_name(const RequestContext& ctx) noexcept {
     return ngx_text(ctx.identity.name);
 }
 
-/// Those of the location's limits that the user has.
-void find_limits(Check& check, const LocationConf& conf, const Plan& plan) noexcept {
+/// Those of the location's limits that the user has. `plan` is null where the user has none.
+void find_limits(Check& check, const LocationConf& conf, const Plan* plan) noexcept {
     for (ngx_uint_t i = 0; i < limits_count(conf); ++i) {
         const LimitConf& limit = limits_of(conf)[i];
-        LimitCheck& found = check.limits[check.count];
-        found.zone = limit.zone;
-        found.number = i + 1;
-        found.rules = make_rules(plan, zone_of(limit.zone).rate, limit.use);
-        if (found.rules.count != 0) ++check.count;
+        const ZoneRate& rate = zone_of(limit.zone).rate;
+        const LimitRules* rules = &limit.rules;
+        if (plan != nullptr && rate.plans) {
+            check.rules[i] = make_rules(*plan, rate, limit.use);
+            rules = &check.rules[i];
+        }
+        if (rules->count != 0) check.limits[check.count++] = {limit.zone, i + 1, rules, {}, false};
     }
 }
 
@@ -53,7 +56,7 @@ void check_limits(Check& check, std::int64_t user, bool refused) noexcept {
     for (std::size_t i = 0; i < check.count; ++i) {
         LimitCheck& limit = check.limits[i];
         bool decides = i + 1 == check.count && !refused;
-        auto verdict = limit_zone_check(zone_of(limit.zone), user, limit.rules,
+        auto verdict = limit_zone_check(zone_of(limit.zone), user, *limit.rules,
                                         decides ? LimitStep::account : LimitStep::peek);
         if (!verdict) {
             check.full = true;
@@ -71,7 +74,7 @@ void check_limits(Check& check, std::int64_t user, bool refused) noexcept {
 
     for (std::size_t i = 0; i + 1 < check.count; ++i) {
         LimitCheck& limit = check.limits[i];
-        auto verdict = limit_zone_check(zone_of(limit.zone), user, limit.rules, LimitStep::charge);
+        auto verdict = limit_zone_check(zone_of(limit.zone), user, *limit.rules, LimitStep::charge);
         if (!verdict) continue;
         limit.verdict = *verdict;
         limit.counted = true;
@@ -114,9 +117,9 @@ void log_refusal(ngx_http_request_t* r, const RequestContext& ctx, const Locatio
     }
     const LimitCheck& limit = *check.refused;
     std::size_t i = 0;
-    while (limit.verdict.excess[i] <= limit.rules.rule[i].burst)
+    while (limit.verdict.excess[i] <= limit.rules->rule[i].burst)
         ++i;
-    std::int64_t excess = excess_for_log(limit.rules.rule[i], limit.verdict.excess[i]);
+    std::int64_t excess = excess_for_log(limit.rules->rule[i], limit.verdict.excess[i]);
     ngx_log_error(conf.limit_log_level, r->connection->log, 0,
                   "limiting requests%s, excess: %L.%03L by zone \"%V\", user: \"%V\"", dry, excess / 1000,
                   excess % 1000, &limit.zone->shm.name, &user);
@@ -143,8 +146,8 @@ Wait longest_wait(const Check& check) noexcept {
     Wait wait{0, 0, nullptr};
     for (std::size_t i = 0; i < check.count; ++i) {
         const LimitCheck& limit = check.limits[i];
-        for (std::size_t j = 0; j < limit.rules.count; ++j) {
-            const LimitRule& rule = limit.rules.rule[j];
+        for (std::size_t j = 0; j < limit.rules->count; ++j) {
+            const LimitRule& rule = limit.rules->rule[j];
             std::int64_t delay = limit_delay(rule, limit.verdict.excess[j]);
             if (delay <= wait.milliseconds) continue;
             wait = {delay, excess_for_log(rule, limit.verdict.excess[j]), limit.zone};
@@ -223,8 +226,8 @@ ngx_int_t limit_request(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     check.count = 0;
     check.refused = nullptr;
     check.full = false;
-    Plan plan = parse_plan(ctx->identity.plan);
-    find_limits(check, conf, plan);
+    const Plan plan = parse_plan(ctx->identity.plan);
+    find_limits(check, conf, ctx->identity.plan.empty() ? nullptr : &plan);
     bool opened = open_within(check, r, *ctx, conf, plan);
     if (check.count == 0 && !check.concurrency && !check.full) return NGX_DECLINED;
 

@@ -24,6 +24,7 @@ struct LimitZone {
 struct LimitConf {
     ngx_shm_zone_t* zone; ///< its data is a LimitZone
     LimitUse use;
+    LimitRules rules; ///< for users whose plan says nothing of rates
 };
 
 /// `npcchat_concurrency` in a location.

@@ -69,7 +69,7 @@ char* add_limit(ngx_conf_t* cf, LocationConf& conf, std::string_view zone, Limit
     }
     auto* limit = static_cast<LimitConf*>(ngx_array_push(conf.limits));
     if (limit == nullptr) return failed;
-    *limit = {shm_zone, use};
+    *limit = {shm_zone, use, {}};
     return NGX_CONF_OK;
 }
 
@@ -204,10 +204,11 @@ void merge_limits(const LocationConf& parent, LocationConf& conf) noexcept {
     ngx_conf_merge_value(conf.limit_dry_run, parent.limit_dry_run, 0);
 }
 
-char* check_limits_conf(ngx_conf_t* cf, const LocationConf& conf) noexcept {
+char* complete_limits(ngx_conf_t* cf, const LocationConf& conf) noexcept {
     for (ngx_uint_t i = 0; conf.limits != nullptr && i < conf.limits->nelts; ++i) {
-        if (!is_declared(cf, "npcchat_limit", static_cast<LimitConf*>(conf.limits->elts)[i].zone))
-            return failed;
+        LimitConf& limit = static_cast<LimitConf*>(conf.limits->elts)[i];
+        if (!is_declared(cf, "npcchat_limit", limit.zone)) return failed;
+        limit.rules = make_rules(Plan{}, static_cast<LimitZone*>(limit.zone->data)->rate, limit.use);
     }
     if (conf.concurrency.on && !is_declared(cf, "npcchat_concurrency", conf.concurrency.zone)) return failed;
     return NGX_CONF_OK;

@@ -14,20 +14,32 @@ namespace npcchat {
 enum class Window : unsigned char { second, minute, hour, day };
 inline constexpr std::size_t window_count = 4;
 
+/// limit_req counts in 1/1000 requests, and rates in 1/1000 requests a second.
+inline constexpr std::int64_t grid = 1000;
+
 struct WindowScale {
     std::string_view name;
     std::int64_t seconds;
     /// What one request adds to a bucket's excess.
     std::int64_t unit;
-    /// `rate * milliseconds / divisor` leaks.
+    /// `rate * milliseconds / divisor` leaks. 1 or `grid`.
     std::int64_t divisor;
+
+    /// The same as `value / divisor` and `value / unit`; for divisors that it knows, the compiler needs none
+    /// of the processor's slow divisions.
+    constexpr std::int64_t by_divisor(std::int64_t value) const noexcept {
+        return divisor == grid ? value / grid : value;
+    }
+    constexpr std::int64_t by_unit(std::int64_t value) const noexcept {
+        return unit == grid ? value / grid : value / unit;
+    }
 };
 
-/// limit_req's grid is 1/1000 requests a second. The others count in requests times milliseconds of the
+/// By the second and the minute as limit_req. The others count in requests times milliseconds of the
 /// window, so that each request of the rate leaks one for each millisecond.
 inline constexpr WindowScale window_scales[window_count] = {
-    {"second", 1, 1000, 1000},
-    {"minute", 60, 1000, 1000},
+    {"second", 1, grid, grid},
+    {"minute", 60, grid, grid},
     {"hour", 3600, 3'600'000, 1},
     {"day", 86400, 86'400'000, 1},
 };
@@ -106,7 +118,7 @@ constexpr std::int64_t limit_elapsed(std::uint64_t now, std::uint64_t last) noex
 /// The excess after one more request.
 constexpr std::int64_t limit_excess(const LimitRule& rule, std::int64_t excess,
                                     std::int64_t elapsed) noexcept {
-    std::int64_t leaked = rule.rate * elapsed / rule.scale().divisor;
+    std::int64_t leaked = rule.scale().by_divisor(rule.rate * elapsed);
     std::int64_t next = excess - leaked + rule.scale().unit;
     return next < 0 ? 0 : next;
 }
@@ -189,7 +201,7 @@ constexpr Allowance limit_allowance(const LimitRule& rule, std::int64_t excess, 
     const std::int64_t unit = rule.scale().unit;
     const std::int64_t used = counted ? excess + unit : excess;
     const std::int64_t free = rule.burst + unit - used;
-    const std::int64_t remaining = free < 0 ? 0 : free / unit;
+    const std::int64_t remaining = free < 0 ? 0 : rule.scale().by_unit(free);
     const std::int64_t wanted = used == 0 ? 0 : (remaining + 1) * unit - free;
     return {remaining < rule.requests ? remaining : rule.requests,
             limit_seconds(limit_leak_time(rule, wanted)), limit_seconds(limit_leak_time(rule, used))};

@@ -2,72 +2,106 @@
 // costs several times as much, for nginx looks at each of them three times.
 #include "log_fields.hpp"
 #include "module.hpp"
-#include "traceparent.hpp"
+#include "text_writer.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <span>
 
 namespace npcchat {
 
 namespace {
 
-/// A piece of the line, and what stands before it. What may need escaping says so.
-struct Piece {
-    std::string_view before;
-    std::string_view value;
-    bool escaped = false;
+/// The values of a line, fit for JSON.
+struct LogLine {
+    std::string_view time;
+    std::string_view request_id;
+    std::string_view trace_id;
+    std::string_view client;
+    std::string_view method;
+    std::string_view path;
+    std::string_view route;
+    std::int64_t status;
+    std::int64_t bytes_in;
+    std::int64_t bytes;
+    std::string_view user;
+    std::string_view role;
+    std::string_view plan;
+    std::string_view auth;
+    std::string_view limit;
+    std::string_view npc;
+    std::string_view chat;
+    std::string_view model;
+    std::string_view tokens_in;
+    std::string_view tokens_out;
+    std::int64_t milliseconds;
+    std::string_view connect_time;
+    std::string_view header_time;
+    std::string_view response_time;
+    std::string_view completion;
 };
 
-std::size_t max_size(std::span<const Piece> pieces) noexcept {
-    std::size_t size = 0;
-    for (const Piece& piece : pieces) {
-        size += piece.before.size() + piece.value.size();
-        if (piece.escaped) size += ngx_escape_json(nullptr, ngx_text(piece.value).data, piece.value.size());
-    }
-    return size;
+/// `Out` is a TextRoom or a TextWriter.
+template <typename Out> void write_line(Out& out, const LogLine& line) noexcept {
+    out.write(R"({"time":")", line.time);
+    out.write(R"(","request_id":")", line.request_id);
+    out.write(R"(","trace_id":")", line.trace_id);
+    out.write(R"(","client":")", line.client);
+    out.write(R"(","method":")", line.method);
+    out.write(R"(","path":")", line.path);
+    out.write(R"(","route":")", line.route);
+    out.write(R"(","status":)", line.status);
+    out.write(R"(,"bytes_in":)", line.bytes_in);
+    out.write(R"(,"bytes":)", line.bytes);
+    out.write(R"(,"user":")", line.user);
+    out.write(R"(","role":")", line.role);
+    out.write(R"(","plan":")", line.plan);
+    out.write(R"(","auth":")", line.auth);
+    out.write(R"(","limit":")", line.limit);
+    out.write(R"(","npc":")", line.npc);
+    out.write(R"(","chat":")", line.chat);
+    out.write(R"(","model":")", line.model);
+    out.write(R"(","tokens_in":)", line.tokens_in);
+    out.write(R"(,"tokens_out":)", line.tokens_out);
+    out.add(R"(,"request_time":)");
+    out.add_seconds(line.milliseconds);
+    out.write(R"(,"upstream_connect_time":")", line.connect_time);
+    out.write(R"(","upstream_header_time":")", line.header_time);
+    out.write(R"(","upstream_time":")", line.response_time);
+    out.write(R"(","completion":")", line.completion, R"("})");
 }
 
-u_char* append(u_char* out, std::string_view text) noexcept {
-    return text.empty() ? out : ngx_cpymem(out, text.data(), text.size());
+/// What may have any character, escaped in a copy where it must be; empty where there is no memory for one.
+std::string_view json_text(ngx_pool_t* pool, std::string_view text) noexcept {
+    // To the end in any case: compilers look at many bytes at a time then.
+    bool plain = true;
+    for (char c : text)
+        plain &= static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\';
+    if (plain) return text;
+
+    u_char* from = ngx_text(text).data;
+    std::size_t size = text.size() + ngx_escape_json(nullptr, from, text.size());
+    char* copy = pool_array<char>(pool, size);
+    if (copy == nullptr) return {};
+    ngx_escape_json(reinterpret_cast<u_char*>(copy), from, text.size());
+    return {copy, size};
 }
 
-u_char* write(u_char* out, std::span<const Piece> pieces) noexcept {
-    for (const Piece& piece : pieces) {
-        out = append(out, piece.before);
-        if (piece.escaped) {
-            out = reinterpret_cast<u_char*>(
-                ngx_escape_json(out, ngx_text(piece.value).data, piece.value.size()));
-        } else {
-            out = append(out, piece.value);
-        }
-    }
-    return out;
+/// A count as the sidecar told it; null where it did not.
+std::string_view count_or_null(std::string_view text) noexcept {
+    bool number = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+    return number ? text : "null";
 }
 
-/// Decimal text of a number, where it is.
-class Number {
-  public:
-    explicit Number(std::int64_t value) noexcept : end_(std::to_chars(text_, std::end(text_), value).ptr) {}
-    Number(const Number&) = delete;
-    Number& operator=(const Number&) = delete;
-
-    /// Of milliseconds: seconds with three decimals.
-    static Number seconds(std::int64_t milliseconds) noexcept { return Number(milliseconds, '.'); }
-
-    std::string_view text() const noexcept { return {text_, end_}; }
-
-  private:
-    Number(std::int64_t milliseconds, char point) noexcept {
-        end_ = std::to_chars(text_, std::end(text_), milliseconds / 1000).ptr;
-        *end_++ = point;
-        for (std::int64_t unit = 100, rest = milliseconds % 1000; unit > 0; unit /= 10)
-            *end_++ = static_cast<char>('0' + rest / unit % 10);
-    }
-
-    char text_[NGX_INT64_LEN + 4];
-    char* end_;
-};
+/// What only the sidecar knows.
+void add_sidecars_fields(ngx_http_request_t* r, const RequestContext& ctx, LogLine& line) noexcept {
+    const auto text = [r, &ctx](std::string_view name) {
+        return json_text(r->pool, decoded_log_field(r, ctx, name));
+    };
+    line.npc = text(protocol::log_npc);
+    line.chat = text(protocol::log_chat);
+    line.model = text(protocol::log_model);
+    line.tokens_in = count_or_null(log_field(view(ctx.log_fields), protocol::log_tokens_in));
+    line.tokens_out = count_or_null(log_field(view(ctx.log_fields), protocol::log_tokens_out));
+}
 
 /// As nginx's $status has it.
 std::int64_t status_of(ngx_http_request_t* r) noexcept {
@@ -91,12 +125,6 @@ std::string_view upstream_time(ngx_http_request_t* r, ngx_int_t index) noexcept 
     return {reinterpret_cast<const char*>(value->data), value->len};
 }
 
-/// A count as the sidecar told it; null where it did not.
-std::string_view count_or_null(std::string_view text) noexcept {
-    bool number = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-    return number ? text : "null";
-}
-
 } // namespace
 
 ngx_int_t log_line_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v, uintptr_t) noexcept {
@@ -104,45 +132,44 @@ ngx_int_t log_line_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v,
     if (ctx == nullptr) return NGX_ERROR;
 
     const auto& times = main_conf(r)->upstream_times;
-    const Number status(status_of(r));
-    const Number bytes_in(r->request_length);
-    const Number bytes(std::max<off_t>(r->connection->sent - static_cast<off_t>(r->header_size), 0));
-    const Number time = Number::seconds(elapsed_milliseconds(r));
-
-    const Piece pieces[] = {
-        {R"({"time":")",
-         {reinterpret_cast<const char*>(ngx_cached_http_log_iso8601.data), ngx_cached_http_log_iso8601.len}},
-        {R"(","request_id":")", view(ctx->request_id)},
-        {R"(","trace_id":")", slice(view(ctx->traceparent), trace_id_begin, trace_id_size)},
-        {R"(","client":")", view(r->connection->addr_text)},
-        {R"(","method":")", view(r->main->method_name), true},
-        {R"(","path":")", view(ctx->path), true},
-        {R"(","route":")", route_name(r, *ctx), true},
-        {R"(","status":)", status.text()},
-        {R"(,"bytes_in":)", bytes_in.text()},
-        {R"(,"bytes":)", bytes.text()},
-        {R"(,"user":")", ctx->identity.name},
-        {R"(","role":")", ctx->known() ? role_name(ctx->identity.role) : std::string_view{}},
-        {R"(","plan":")", ctx->identity.plan, true},
-        {R"(","auth":")", auth_status(ctx->auth)},
-        {R"(","limit":")", limit_status(ctx->limit)},
-        {R"(","npc":")", decoded_log_field(r, *ctx, protocol::log_npc), true},
-        {R"(","chat":")", decoded_log_field(r, *ctx, protocol::log_chat), true},
-        {R"(","model":")", decoded_log_field(r, *ctx, protocol::log_model), true},
-        {R"(","tokens_in":)", count_or_null(log_field(view(ctx->log_fields), protocol::log_tokens_in))},
-        {R"(,"tokens_out":)", count_or_null(log_field(view(ctx->log_fields), protocol::log_tokens_out))},
-        {R"(,"request_time":)", time.text()},
-        {R"(,"upstream_connect_time":")", upstream_time(r, times.connect)},
-        {R"(","upstream_header_time":")", upstream_time(r, times.header)},
-        {R"(","upstream_time":")", upstream_time(r, times.response)},
-        {R"(","completion":")", r->request_complete ? "OK" : ""},
-        {R"("})", {}},
+    LogLine line = {
+        .time = {reinterpret_cast<const char*>(ngx_cached_http_log_iso8601.data),
+                 ngx_cached_http_log_iso8601.len},
+        .request_id = view(ctx->request_id),
+        .trace_id = slice(view(ctx->traceparent), trace_id_begin, trace_id_size),
+        .client = view(r->connection->addr_text),
+        .method = json_text(r->pool, view(r->main->method_name)),
+        .path = json_text(r->pool, view(ctx->path)),
+        .route = json_text(r->pool, route_name(r, *ctx)),
+        .status = status_of(r),
+        .bytes_in = r->request_length,
+        .bytes = std::max<off_t>(r->connection->sent - static_cast<off_t>(r->header_size), 0),
+        .user = ctx->identity.name,
+        .role = ctx->known() ? role_name(ctx->identity.role) : std::string_view{},
+        .plan = json_text(r->pool, ctx->identity.plan),
+        .auth = auth_status(ctx->auth),
+        .limit = limit_status(ctx->limit),
+        .npc = {},
+        .chat = {},
+        .model = {},
+        .tokens_in = "null",
+        .tokens_out = "null",
+        .milliseconds = elapsed_milliseconds(r),
+        .connect_time = upstream_time(r, times.connect),
+        .header_time = upstream_time(r, times.header),
+        .response_time = upstream_time(r, times.response),
+        .completion = r->request_complete ? "OK" : "",
     };
 
-    auto* line = pool_array<u_char>(r->pool, max_size(pieces));
-    if (line == nullptr) return NGX_ERROR;
-    u_char* end = write(line, pieces);
-    return set_value(v, {reinterpret_cast<char*>(line), static_cast<std::size_t>(end - line)});
+    if (ctx->log_fields.len != 0) add_sidecars_fields(r, *ctx, line);
+
+    TextRoom room;
+    write_line(room, line);
+    char* memory = pool_array<char>(r->pool, room.size());
+    if (memory == nullptr) return NGX_ERROR;
+    TextWriter out(memory);
+    write_line(out, line);
+    return set_value(v, out.take());
 }
 
 } // namespace npcchat

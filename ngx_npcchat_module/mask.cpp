@@ -30,6 +30,12 @@ ngx_str_t escaped(ngx_pool_t* pool, ngx_str_t uri) noexcept {
     return {size, text};
 }
 
+/// Whether there is surely nothing to escape.
+bool is_plain_path(std::string_view path) noexcept {
+    return std::ranges::all_of(
+        path, [](char c) { return c == '/' || is_unreserved(static_cast<unsigned char>(c)); });
+}
+
 /// The target and the request line anew, from the masked URI: the raw ones may have the key in any encoding.
 ngx_int_t rewrite_request_line(ngx_http_request_t* r, ngx_str_t uri) noexcept {
     ngx_str_t path = escaped(r->pool, uri);
@@ -148,7 +154,7 @@ ngx_int_t set_log_path(ngx_http_request_t* r, RequestContext* ctx, ngx_str_t uri
         if (masked == nullptr) return NGX_ERROR;
         uri = ngx_text({masked, mask_keys(view(uri), masked, uri.len)});
     }
-    if (ngx_escape_uri(nullptr, uri.data, uri.len, NGX_ESCAPE_URI) != 0) uri = escaped(r->pool, uri);
+    if (!is_plain_path(view(uri))) uri = escaped(r->pool, uri);
     if (uri.len != 0 && uri.data == nullptr) return NGX_ERROR;
     ctx->path = uri;
     return NGX_OK;

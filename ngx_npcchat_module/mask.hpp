@@ -90,7 +90,8 @@ constexpr std::size_t mask_keys(std::string_view text, char* out, std::size_t ro
 /// Whether there is anything for `mask_keys` to do.
 constexpr bool has_key_like(std::string_view text) noexcept {
     for (; !text.empty(); text.remove_prefix(1)) {
-        if (key_like_prefix(text) != 0) return true;
+        // Both kinds begin with letters that few characters are.
+        if ((text[0] == 'n' || text[0] == 't') && key_like_prefix(text) != 0) return true;
     }
     return false;
 }

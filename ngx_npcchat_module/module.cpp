@@ -154,7 +154,7 @@ char* merge_loc_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
     conf->route = route_of(cf, *conf);
     if (conf->route == NGX_ERROR) return static_cast<char*>(NGX_CONF_ERROR);
     // Also where nothing is limited yet: nginx's own word for an unknown zone is "zero size".
-    if (check_limits_conf(cf, *conf) != NGX_CONF_OK) return static_cast<char*>(NGX_CONF_ERROR);
+    if (complete_limits(cf, *conf) != NGX_CONF_OK) return static_cast<char*>(NGX_CONF_ERROR);
     if (conf->mode == mode_off) return NGX_CONF_OK;
     static_cast<ServerConf*>(ngx_http_conf_get_module_srv_conf(cf, ngx_http_npcchat_module))->used = true;
     return check_conf(cf, *conf);

@@ -7,6 +7,7 @@
 #include "limit.hpp"
 #include "metrics.hpp"
 #include "ngx.hpp"
+#include "traceparent.hpp"
 
 extern "C" {
 extern ngx_module_t ngx_http_npcchat_module;
@@ -92,6 +93,9 @@ struct RawTarget {
 
 struct Waiter;
 
+/// Characters of a request id that is made here.
+inline constexpr std::size_t made_id_size = 32;
+
 /// What is known of a main request. It hangs on the request's pool, for internal redirects clear modules'
 /// contexts.
 struct RequestContext {
@@ -119,6 +123,9 @@ struct RequestContext {
     bool headers_set;        ///< our headers are among those of the request
     bool challenged;         ///< our WWW-Authenticate is among those of the answer
     bool unmasked;           ///< what `raw` has is in place again
+    /// With a NUL behind them, as nginx's headers have it; empty: the client's are used.
+    char made_request_id[made_id_size + 1];
+    char made_traceparent[traceparent_size + 1];
 
     bool known() const noexcept { return auth == Auth::hit || auth == Auth::miss || auth == Auth::stale; }
 };
@@ -159,7 +166,8 @@ char* set_limit(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 char* set_concurrency(ngx_conf_t* cf, ngx_command_t* cmd, void* conf) noexcept;
 void init_limits(LocationConf& conf) noexcept;
 void merge_limits(const LocationConf& parent, LocationConf& conf) noexcept;
-char* check_limits_conf(ngx_conf_t* cf, const LocationConf& conf) noexcept;
+/// When all zones are known: checks that the limits have theirs, and works out what does not depend on users.
+char* complete_limits(ngx_conf_t* cf, const LocationConf& conf) noexcept;
 
 // auth.cpp
 /// Decides `ctx->auth` by what the cache has of `ctx->digest`, and starts a lookup where one is due.

@@ -1,9 +1,9 @@
 #include "rate_limit_headers.hpp"
 
 #include "headers.hpp"
+#include "text_writer.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <new>
 
 namespace npcchat {
@@ -29,36 +29,13 @@ struct Tightest {
     }
 };
 
-/// Writes texts one after the other.
-class Writer {
-  public:
-    explicit Writer(u_char* at) noexcept : begin_(at), at_(at) {}
-
-    void add(std::string_view text) noexcept { at_ = std::copy(text.begin(), text.end(), at_); }
-    void add(std::int64_t number) noexcept {
-        char* at = reinterpret_cast<char*>(at_);
-        at_ = reinterpret_cast<u_char*>(std::to_chars(at, at + NGX_INT64_LEN, number).ptr);
-    }
-    /// Texts and numbers one after the other; nginx's formats would cost several times as much.
-    template <typename... Parts> void write(Parts... parts) noexcept { (add(parts), ...); }
-    void separate() noexcept {
-        if (at_ != begin_) add(", ");
-    }
-    /// What was added since the last call.
-    ngx_str_t take() noexcept {
-        ngx_str_t text{static_cast<std::size_t>(at_ - begin_), begin_};
-        begin_ = at_;
-        return text;
-    }
-
-  private:
-    u_char* begin_;
-    u_char* at_;
-};
+void separate(TextWriter& out) noexcept {
+    if (!out.empty()) out.add(", ");
+}
 
 /// The name of a policy: its window's, and which of the location's limits it is, unless it is the first.
-void add_name(Writer& out, const LimitCheck& limit, const LimitRule& rule) noexcept {
-    out.separate();
+void add_name(TextWriter& out, const LimitCheck& limit, const LimitRule& rule) noexcept {
+    separate(out);
     out.write("\"", rule.scale().name);
     if (limit.number != 1) out.write("-", static_cast<std::int64_t>(limit.number));
     out.add("\"");
@@ -67,24 +44,24 @@ void add_name(Writer& out, const LimitCheck& limit, const LimitRule& rule) noexc
 template <typename Visit> void for_each_rule(const RateLimitSubject& subject, Visit visit) noexcept {
     for (std::size_t i = 0; i < subject.count; ++i) {
         const LimitCheck& limit = subject.limits[i];
-        for (std::size_t j = 0; j < limit.rules.count; ++j)
-            visit(limit, limit.rules.rule[j], limit.verdict.excess[j]);
+        for (std::size_t j = 0; j < limit.rules->count; ++j)
+            visit(limit, limit.rules->rule[j], limit.verdict.excess[j]);
     }
 }
 
-ngx_str_t write_policy(Writer& out, const RateLimitSubject& subject) noexcept {
+ngx_str_t write_policy(TextWriter& out, const RateLimitSubject& subject) noexcept {
     for_each_rule(subject, [&](const LimitCheck& limit, const LimitRule& rule, std::int64_t) {
         add_name(out, limit, rule);
         out.write(";q=", rule.requests, ";w=", rule.scale().seconds);
     });
     if (subject.concurrency) {
-        out.separate();
+        separate(out);
         out.write("\"concurrency\";q=", subject.concurrency->most, ";qu=\"concurrent-requests\"");
     }
-    return out.take();
+    return ngx_text(out.take());
 }
 
-ngx_str_t write_state(Writer& out, const RateLimitSubject& subject, Tightest& tightest) noexcept {
+ngx_str_t write_state(TextWriter& out, const RateLimitSubject& subject, Tightest& tightest) noexcept {
     for_each_rule(subject, [&](const LimitCheck& limit, const LimitRule& rule, std::int64_t excess) {
         Allowance allowance = limit_allowance(rule, excess, limit.counted);
         tightest.offer(rule, allowance);
@@ -92,15 +69,15 @@ ngx_str_t write_state(Writer& out, const RateLimitSubject& subject, Tightest& ti
         out.write(";r=", allowance.remaining, ";t=", allowance.next);
     });
     if (subject.concurrency) {
-        out.separate();
+        separate(out);
         std::int64_t left = subject.concurrency->most - subject.concurrency->open;
         out.write("\"concurrency\";r=", std::max<std::int64_t>(left, 0));
     }
-    return out.take();
+    return ngx_text(out.take());
 }
 
 /// As OpenAI writes durations: "12s", "6m0s", "1h0m0s".
-ngx_str_t write_duration(Writer& out, std::int64_t seconds) noexcept {
+ngx_str_t write_duration(TextWriter& out, std::int64_t seconds) noexcept {
     if (seconds >= 3600) {
         out.write(seconds / 3600, "h", seconds / 60 % 60, "m", seconds % 60, "s");
     } else if (seconds >= 60) {
@@ -108,17 +85,17 @@ ngx_str_t write_duration(Writer& out, std::int64_t seconds) noexcept {
     } else {
         out.write(seconds, "s");
     }
-    return out.take();
+    return ngx_text(out.take());
 }
 
 /// The longest of all rules'. Nobody knows when an open request ends: then it is a second.
-ngx_str_t write_retry_after(Writer& out, const RateLimitSubject& subject) noexcept {
+ngx_str_t write_retry_after(TextWriter& out, const RateLimitSubject& subject) noexcept {
     std::int64_t longest = 1;
     for_each_rule(subject, [&](const LimitCheck&, const LimitRule& rule, std::int64_t excess) {
         longest = std::max(longest, limit_retry_after(rule, excess));
     });
     out.add(longest);
-    return out.take();
+    return ngx_text(out.take());
 }
 
 ngx_int_t push(ngx_http_request_t* r, std::string_view name, const ngx_str_t& value) noexcept {
@@ -150,7 +127,7 @@ constexpr Named names[] = {
 /// Whether an answer's header gives way to ours: one of ours from when its headers were made before, or what
 /// a server behind nginx says of the same.
 bool gives_way(const ngx_table_elt_t& header, const RateLimitHeaders& headers) noexcept {
-    u_char first = header.key.len != 0 ? header.key.data[0] | 0x20 : 0;
+    u_char first = first_letter(header);
     if (first != 'r' && first != 'x') return false;
     for (const Named& named : names) {
         const ngx_str_t& value = headers.*named.value;
@@ -167,20 +144,20 @@ ngx_int_t keep_rate_limit_headers(ngx_http_request_t* r, RequestContext* ctx,
     std::size_t items = subject.concurrency ? 1 : 0;
     for_each_rule(subject, [&](const LimitCheck&, const LimitRule&, std::int64_t) { ++items; });
 
-    std::size_t size = 2 * items * item_max + 3 * NGX_INT64_LEN + duration_max;
+    std::size_t size = 2 * items * item_max + 3 * decimal_max + duration_max;
     void* memory = ngx_palloc(r->pool, sizeof(RateLimitHeaders) + size);
     if (memory == nullptr) return NGX_ERROR;
     auto* headers = new (memory) RateLimitHeaders{};
 
-    Writer out(static_cast<u_char*>(memory) + sizeof(RateLimitHeaders));
+    TextWriter out(static_cast<char*>(memory) + sizeof(RateLimitHeaders));
     Tightest tightest;
     headers->policy = write_policy(out, subject);
     headers->state = write_state(out, subject, tightest);
     if (tightest.rule != nullptr) {
         out.add(tightest.rule->requests);
-        headers->limit = out.take();
+        headers->limit = ngx_text(out.take());
         out.add(tightest.allowance.remaining);
-        headers->remaining = out.take();
+        headers->remaining = ngx_text(out.take());
         headers->reset = write_duration(out, tightest.allowance.reset);
     }
     if (subject.refused) headers->retry_after = write_retry_after(out, subject);

@@ -12,7 +12,7 @@ namespace npcchat {
 struct LimitCheck {
     const ngx_shm_zone_t* zone;
     ngx_uint_t number; ///< among the location's, from 1
-    LimitRules rules;
+    const LimitRules* rules;
     LimitVerdict verdict;
     bool counted;
 };

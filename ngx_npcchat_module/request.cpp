@@ -3,7 +3,6 @@
 #include "headers.hpp"
 #include "mask.hpp"
 #include "module.hpp"
-#include "traceparent.hpp"
 
 #include <openssl/rand.h>
 
@@ -16,52 +15,64 @@ namespace {
 /// Marks the context among the clean-ups of a pool.
 extern "C" void context_cleanup(void*) {}
 
-constexpr std::size_t request_id_bytes = 16;
-
-/// Random bytes are drawn for many requests at once; null where there are none.
-const unsigned char* random_bytes() noexcept {
-    static unsigned char random[64 * request_id_bytes];
+/// Random bytes are drawn for some two hundred requests at once, for a draw has a high price of its own; null
+/// where there are none.
+const unsigned char* random_bytes(std::size_t size) noexcept {
+    static unsigned char random[4096];
     static std::size_t used = sizeof(random);
 
-    if (used == sizeof(random)) {
+    if (sizeof(random) - used < size) {
+        used = sizeof(random);
         if (RAND_bytes(random, sizeof(random)) != 1) return nullptr;
         used = 0;
     }
-    used += request_id_bytes;
-    return random + used - request_id_bytes;
+    used += size;
+    return random + used - size;
 }
 
-/// 32 hexadecimal characters.
-ngx_str_t make_request_id(ngx_pool_t* pool) noexcept {
-    u_char* text = pool_array<u_char>(pool, 2 * request_id_bytes + 1);
-    const unsigned char* random = random_bytes();
-    if (text == nullptr || random == nullptr) return {0, nullptr};
-    *ngx_hex_dump(text, const_cast<u_char*>(random), request_id_bytes) = '\0';
-    return {2 * request_id_bytes, text};
+/// Writes random hexadecimal digits, without a NUL. False: there are none.
+template <std::size_t digits> bool write_random_hex(char* out) noexcept {
+    std::array<unsigned char, digits / 2> bytes;
+    const unsigned char* random = random_bytes(bytes.size());
+    if (random == nullptr) return false;
+    std::memcpy(bytes.data(), random, bytes.size());
+    write_hex(bytes, out);
+    return true;
+}
+
+ngx_int_t make_request_id(RequestContext* ctx) noexcept {
+    if (!write_random_hex<made_id_size>(ctx->made_request_id)) return NGX_ERROR;
+    ctx->request_id = ngx_text({ctx->made_request_id, made_id_size});
+    return NGX_OK;
 }
 
 /// A new trace of version 00. Its flags are 00, for nobody has recorded anything of it; its id is that of the
 /// request where that is new too, so that one text finds everything.
-ngx_str_t make_traceparent(ngx_pool_t* pool, const RequestContext* ctx) noexcept {
-    u_char* text = pool_array<u_char>(pool, traceparent_size + 1);
-    const unsigned char* random = random_bytes();
-    ngx_str_t trace_id = ctx->own_request_id ? ctx->request_id : make_request_id(pool);
-    if (text == nullptr || random == nullptr || trace_id.data == nullptr) return {0, nullptr};
-    u_char* end = ngx_cpymem(text, "00-", 3);
-    end = ngx_cpymem(end, trace_id.data, trace_id.len);
-    *end++ = '-';
-    end = ngx_hex_dump(end, const_cast<u_char*>(random), parent_id_size / 2);
-    end = ngx_cpymem(end, "-00", 4);
-    return {traceparent_size, text};
+ngx_int_t make_traceparent(RequestContext* ctx) noexcept {
+    static_assert(trace_id_size == made_id_size);
+    char* text = ctx->made_traceparent;
+    std::memcpy(text, "00-", trace_id_begin);
+    char* trace_id = text + trace_id_begin;
+    if (ctx->own_request_id) {
+        std::memcpy(trace_id, ctx->made_request_id, trace_id_size);
+    } else if (!write_random_hex<trace_id_size>(trace_id)) {
+        return NGX_ERROR;
+    }
+    char* parent_id = trace_id + trace_id_size;
+    *parent_id++ = '-';
+    if (!write_random_hex<parent_id_size>(parent_id)) return NGX_ERROR;
+    std::memcpy(parent_id + parent_id_size, "-00", sizeof("-00"));
+    ctx->traceparent = ngx_text({text, traceparent_size});
+    return NGX_OK;
 }
 
 /// The header of a name where there is just one.
 class SingleHeader {
   public:
-    explicit SingleHeader(std::string_view name) noexcept : name_(name) {}
+    explicit SingleHeader(const HeaderName& name) noexcept : name_(name) {}
 
     void look_at(const ngx_table_elt_t& header) noexcept {
-        if (!has_name(header, name_)) return;
+        if (!is_named(header, name_)) return;
         single_ = found_ == nullptr;
         found_ = &header;
     }
@@ -71,33 +82,41 @@ class SingleHeader {
     bool present() const noexcept { return found_ != nullptr; }
 
   private:
-    std::string_view name_;
+    const HeaderName& name_;
     const ngx_table_elt_t* found_ = nullptr;
     bool single_ = true;
 };
 
-/// What the request is known by in logs: the client's where that is usable, else new ones.
-ngx_int_t take_ids(ngx_http_request_t* r, RequestContext* ctx) noexcept {
-    SingleHeader id(protocol::request_id_header);
-    SingleHeader trace(traceparent_header);
-    SingleHeader state(tracestate_header);
-    for_each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+/// Takes what is between edge and sidecar out of what the client sent, and what the request is known by in
+/// logs: the client's where that is usable, else new ones.
+ngx_int_t take_headers(ngx_list_t& headers, RequestContext* ctx) noexcept {
+    SingleHeader id(header::request_id);
+    SingleHeader trace(header::traceparent);
+    SingleHeader state(header::tracestate);
+    bool reserved = false;
+    for_each_header(headers, [&](const ngx_table_elt_t& header) {
+        reserved = reserved || is_reserved_header(header);
         id.look_at(header);
         trace.look_at(header);
         state.look_at(header);
         return true;
     });
+    if (reserved && remove_reserved_headers(headers) != NGX_OK) return NGX_ERROR;
     ctx->ids_sent = id.present() || trace.present() || state.present();
 
     const ngx_str_t* given = id.value();
     ctx->own_request_id = given == nullptr || !protocol::is_request_id(view(*given));
-    ctx->request_id = ctx->own_request_id ? make_request_id(r->pool) : *given;
-    if (ctx->request_id.data == nullptr) return NGX_ERROR;
+    if (!ctx->own_request_id) {
+        ctx->request_id = *given;
+    } else if (make_request_id(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     given = trace.value();
     ctx->own_traceparent = given == nullptr || !is_traceparent(view(*given));
-    ctx->traceparent = ctx->own_traceparent ? make_traceparent(r->pool, ctx) : *given;
-    return ctx->traceparent.data != nullptr ? NGX_OK : NGX_ERROR;
+    if (ctx->own_traceparent) return make_traceparent(ctx);
+    ctx->traceparent = *given;
+    return NGX_OK;
 }
 
 /// Also of a request that nginx refused before it was read to its end, and may have redirected since.
@@ -106,7 +125,7 @@ ngx_int_t init_context(ngx_http_request_t* r, RequestContext* ctx) noexcept {
     if (headers.last == nullptr && ngx_list_init(&headers, r->pool, 20, sizeof(ngx_table_elt_t)) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (remove_headers(headers, is_reserved_header) != NGX_OK || take_ids(r, ctx) != NGX_OK) return NGX_ERROR;
+    if (take_headers(headers, ctx) != NGX_OK) return NGX_ERROR;
     if (r->headers_in.authorization != nullptr) {
         const Authorization authorization = parse_authorization(view(r->headers_in.authorization->value));
         ctx->key = authorization.key;

@@ -1,6 +1,5 @@
 #include "log_fields.hpp"
 #include "module.hpp"
-#include "traceparent.hpp"
 
 namespace npcchat {
 
