@@ -13,9 +13,10 @@ namespace npcchat::db {
 namespace {
 
 constexpr std::size_t kMaxQueued = 4096;
-constexpr int kCheckpointPages = 1000; // of 4 KiB, in the write-ahead log
-constexpr int kBusyPoll = 10;          // milliseconds
-constexpr int kBusyMillis = 1500;      // another process (a backup, an import) holds the write lock
+// Of 4 KiB, in the write-ahead log: each time, the writer waits for the disk.
+constexpr int kCheckpointPages = 4000;
+constexpr int kBusyPoll = 10;     // milliseconds
+constexpr int kBusyMillis = 1500; // another process (a backup, an import) holds the write lock
 
 struct StatementFinalize {
     void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }

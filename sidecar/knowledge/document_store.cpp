@@ -16,11 +16,12 @@ using db::Row;
 using db::Rows;
 using db::to_integer;
 
-// Of chunks that are written in one transaction: on SQLite all others wait for it.
-constexpr std::size_t kStepBytes = 4 * 1024;
-constexpr std::size_t kPostgresStepBytes = 8 * 1024;
-// After each, chats have the database and the processor to themselves for so many times as long as it took.
-constexpr int kRest = 5;
+struct Pace {
+    std::size_t step = 0; // bytes of chunks that are written in one transaction
+    int rest = 0; // then chats have database and processor to themselves for so many times as long as it took
+};
+constexpr Pace kSqlitePace{2 * 1024, 8}; // all others wait for a transaction
+constexpr Pace kPostgresPace{8 * 1024, 5};
 constexpr auto kMaxRest = std::chrono::milliseconds(100);
 constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
 
@@ -180,19 +181,19 @@ NewDocument prepare_document(std::string title, std::string source, std::string 
 
 // Statements that wait to be run together.
 struct DocumentStore::Writing {
-    std::size_t step = kStepBytes; // bytes of a batch that is to be run
+    Pace pace = kSqlitePace;
     std::vector<db::Statement> batch;
     std::size_t bytes = 0;     // of the batch
     std::vector<Rows> results; // of the newest batch that was run
 };
 
 Task<Result<void>> DocumentStore::write(Writing& writing, bool all) {
-    if (writing.batch.empty() || (!all && writing.bytes < writing.step)) co_return Result<void>();
+    if (writing.batch.empty() || (!all && writing.bytes < writing.pace.step)) co_return Result<void>();
     const auto begun = Clock::now();
     auto results = co_await database_.run(std::exchange(writing.batch, {}));
     writing.bytes = 0;
     const Executor executor = co_await asio::this_coro::executor;
-    co_await pause(executor, std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
+    co_await pause(executor, std::min<Clock::duration>(writing.pace.rest * (Clock::now() - begun), kMaxRest));
     if (!results) co_return std::unexpected(std::move(results.error()));
     writing.results = std::move(*results);
     co_return Result<void>();
@@ -202,7 +203,7 @@ Task<Result<std::optional<std::vector<AddedDocument>>>>
 DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
     const bool postgres = database_.dialect() == db::Dialect::postgresql;
     Writing writing;
-    if (postgres) writing.step = kPostgresStepBytes;
+    if (postgres) writing.pace = kPostgresPace;
     if (scope.npc_id.empty())
         writing.batch.push_back({kMakeScope, {scope.name, scope.owner_id}});
     else
@@ -230,7 +231,7 @@ DocumentStore::add(Scope scope, std::vector<NewDocument> documents) {
         for (std::size_t i = 0; i < document.chunks.size(); ++i) {
             append_chunk(chunks, i, document.chunks[i]);
             const bool is_last = i + 1 == document.chunks.size();
-            if (!is_last && writing.bytes + chunks.size() < writing.step) continue;
+            if (!is_last && writing.bytes + chunks.size() < writing.pace.step) continue;
             writing.bytes += chunks.size();
             chunks += "]";
             writing.batch.push_back(

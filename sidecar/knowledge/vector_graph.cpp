@@ -11,7 +11,9 @@ namespace {
 constexpr std::size_t kFirstRoom = 1024;
 constexpr std::size_t kLinks = 16; // M
 constexpr std::size_t kBuildWidth = 96;
-constexpr std::size_t kSearchWidth = 384;
+// The more vectors, the further one has to look to find as many of the nearest: see scripts/bench-retrieval.
+constexpr std::size_t kSearchWidth = 160;
+constexpr std::size_t kVectorsToWiden = 1200; // for each so many it is one more
 
 // What the graph keeps of a vector is where its record lies.
 class RecordSpace final : public hnswlib::SpaceInterface<float> {
@@ -37,9 +39,7 @@ class RecordSpace final : public hnswlib::SpaceInterface<float> {
 
 struct VectorGraph::Hnsw {
     explicit Hnsw(std::size_t dimensions)
-        : space(dimensions), index(&space, kFirstRoom, kLinks, kBuildWidth) {
-        index.ef_ = kSearchWidth;
-    }
+        : space(dimensions), index(&space, kFirstRoom, kLinks, kBuildWidth) {}
     RecordSpace space;
     hnswlib::HierarchicalNSW<float> index;
 };
@@ -59,6 +59,7 @@ void VectorGraph::add(const std::byte* record) {
         prefer_huge_pages(index.data_level0_memory_, index.max_elements_ * index.size_data_per_element_);
     }
     index.addPoint(&record, number);
+    index.ef_ = kSearchWidth + number / kVectorsToWiden;
 }
 
 void VectorGraph::remove(std::size_t number) {

@@ -99,6 +99,7 @@ Task<Result<std::vector<Ranked>>> VectorIndex::nearest(EmbeddingStore& store, co
         size += searched.back()->size();
     }
     const bool is_few = size <= kFew;
+    const SearchTime time(is_few ? metrics_.few : metrics_.many);
     auto search = [searched = std::move(searched), query = std::move(query), most, is_few] {
         std::vector<std::vector<Ranked>> lists;
         for (const auto& vectors : searched)

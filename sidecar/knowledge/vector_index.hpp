@@ -5,6 +5,7 @@
 #include "knowledge/embedding_store.hpp"
 #include "knowledge/scope_cache.hpp"
 #include "knowledge/scope_vectors.hpp"
+#include "knowledge/search_metrics.hpp"
 
 namespace npcchat {
 
@@ -34,6 +35,9 @@ class VectorIndex {
     void changed(std::int64_t scope_id) { cache_.changed(scope_id); }
     void all_changed() { cache_.all_changed(); }
 
+    // Of nearest(), without reading what is searched.
+    const SearchMetrics& metrics() const { return metrics_; }
+
     void stop() { searcher_.stop(); } // see Worker::stop
 
   private:
@@ -44,6 +48,7 @@ class VectorIndex {
     Task<void> grow(std::weak_ptr<Cache::Entry> grown);
 
     Cache cache_;
+    SearchMetrics metrics_;
     Worker searcher_{4096};
 };
 

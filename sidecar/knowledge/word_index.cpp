@@ -100,7 +100,9 @@ Task<Result<std::vector<Ranked>>> WordIndex::rank(Contents scopes, std::vector<s
     std::size_t size = 0;
     for (const auto& scope : scopes)
         size += scope->size();
-    if (size <= kFew) co_return ScopeWords::best(scopes, std::move(words), most);
+    const bool is_few = size <= kFew;
+    const SearchTime time(is_few ? metrics_.few : metrics_.many);
+    if (is_few) co_return ScopeWords::best(scopes, std::move(words), most);
     const Executor executor = co_await asio::this_coro::executor;
     co_return co_await searcher_.run(executor, kSearchLimit,
                                      [scopes = std::move(scopes), words = std::move(words), most] {

@@ -4,6 +4,7 @@
 #include "io/worker.hpp"
 #include "knowledge/scope_cache.hpp"
 #include "knowledge/scope_words.hpp"
+#include "knowledge/search_metrics.hpp"
 
 namespace npcchat {
 
@@ -21,6 +22,9 @@ class WordIndex {
     void changed(std::int64_t scope_id) { cache_.changed(scope_id); }
     void all_changed() { cache_.all_changed(); }
 
+    // Of ranking, without the database.
+    const SearchMetrics& metrics() const { return metrics_; }
+
     void stop() { searcher_.stop(); } // see Worker::stop
 
   private:
@@ -35,6 +39,7 @@ class WordIndex {
                                            std::size_t most);
 
     Cache cache_;
+    SearchMetrics metrics_;
     Worker searcher_{4096};
 };
 

@@ -89,6 +89,7 @@ Task<Result<Response>> metrics(Services& services, Request& request) {
     PrometheusText text;
     write_metrics(text, loops, route_names());
     write_target_metrics(text, *services.table);
+    write_search_metrics(text, services.shared.words.metrics(), services.shared.vectors.metrics());
     Response response = json_response(text.take());
     response.content_type = kPrometheus;
     co_return response;

@@ -75,6 +75,16 @@ def test_stores_are_measured(product):
     assert count >= 2 and in_flight == 0
 
 
+def test_searches_are_measured(product):
+    user = product.sign_up()
+    npc_id = make_npc(user.client)
+    user.client.post(f"/npcs/{npc_id}/documents/", json_body={"text": "A long sword costs nine."}).expect(201)
+    words, vectors = rise(product, lambda: say(user.client, npc_id, "What does a sword cost?"),
+                          'npcchat_search_duration_seconds_count{by="words",chunks="few"}',
+                          'npcchat_search_duration_seconds_count{by="vectors",chunks="few"}')
+    assert (words, vectors) == (1, 0)  # there is no embedder here
+
+
 # --- traces ---
 
 

@@ -1,4 +1,5 @@
 #include "base/metrics.hpp"
+#include "knowledge/search_metrics.hpp"
 
 #include <gtest/gtest.h>
 #include <map>
@@ -128,6 +129,25 @@ TEST_F(MetricsText, AStoreIsInFlightUntilItHasAnswered) {
     auto found = samples();
     EXPECT_EQ(found.at(R"(npcchat_store_in_flight{store="database"})"), 0);
     EXPECT_EQ(found.at(R"(npcchat_store_duration_seconds_count{store="database"})"), 2);
+}
+
+TEST(SearchMetricsText, SearchesAreApartByWhatAndAmongHowMany) {
+    SearchMetrics words;
+    SearchMetrics vectors;
+    words.few.observe(0.00002);
+    vectors.many.observe(0.004);
+    vectors.many.observe(0.0049);
+    PrometheusText out;
+    write_search_metrics(out, words, vectors);
+    const std::string text = out.take();
+    const auto has = [&](const std::string& line) {
+        return text.contains("\nnpcchat_search_duration_seconds" + line + "\n");
+    };
+    EXPECT_TRUE(has(R"(_bucket{by="words",chunks="few",le="0.0001"} 1)"));
+    EXPECT_TRUE(has(R"(_count{by="words",chunks="many"} 0)"));
+    EXPECT_TRUE(has(R"(_bucket{by="vectors",chunks="many",le="0.004"} 1)"));
+    EXPECT_TRUE(has(R"(_bucket{by="vectors",chunks="many",le="0.005"} 2)"));
+    EXPECT_TRUE(has(R"(_count{by="vectors",chunks="few"} 0)"));
 }
 
 TEST_F(MetricsText, CallsOfModelsAreAddedUp) {
