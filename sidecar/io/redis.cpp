@@ -114,7 +114,9 @@ Task<Result<RedisReply>> Redis::exchange_kept(std::shared_ptr<RedisLink> link, c
 Task<Result<RedisReply>> Redis::run(const Script& script, std::vector<std::string> keys,
                                     std::vector<std::string> args) {
     const std::string key_count = std::to_string(keys.size());
-    RedisCommand parts{"EVALSHA", script.sha1, key_count};
+    RedisCommand parts;
+    parts.reserve(3 + keys.size() + args.size());
+    parts.assign({"EVALSHA", script.sha1, key_count});
     parts.insert(parts.end(), keys.begin(), keys.end());
     parts.insert(parts.end(), args.begin(), args.end());
     const Request request{parts, keys.front(), script.repeatable, nullptr, script.kept};

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
 #include <charconv>
@@ -16,12 +18,30 @@ namespace {
 using boost::system::error_code;
 using Tcp = asio::ip::tcp;
 
+constexpr std::size_t kMostOfLength = 24; // '$', 20 digits at most, CR, LF
+
+char* write_length(char* at, char kind, std::size_t length) {
+    *at++ = kind;
+    at = std::to_chars(at, at + kMostOfLength, length).ptr;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
 // The request form of the protocol: an array of bulk strings (https://redis.io/docs/reference/protocol-spec).
-void append_length(std::string& out, char kind, std::size_t length) {
-    std::array<char, 24> digits;
-    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), length).ptr;
-    out.push_back(kind);
-    out.append(digits.data(), end).append("\r\n");
+void append_command(std::string& out, const RedisCommand& command) {
+    std::size_t most = out.size() + kMostOfLength;
+    for (const std::string_view part : command)
+        most += kMostOfLength + part.size() + 2;
+    out.resize_and_overwrite(most, [&, begin = out.size()](char* text, std::size_t) {
+        char* at = write_length(text + begin, '*', command.size());
+        for (const std::string_view part : command) {
+            at = std::ranges::copy(part, write_length(at, '$', part.size())).out;
+            *at++ = '\r';
+            *at++ = '\n';
+        }
+        return static_cast<std::size_t>(at - text);
+    });
 }
 
 } // namespace
@@ -76,6 +96,19 @@ Task<void> RedisLink::wait_closed() {
     co_await closed_.async_wait(asio::redirect_error(use_task, ignored));
 }
 
+Task<std::vector<RedisLink::Socket::endpoint_type>> RedisLink::find_endpoints(error_code& error) {
+    std::vector<Socket::endpoint_type> endpoints;
+    if (host_.port.empty()) {
+        endpoints.emplace_back(asio::local::stream_protocol::endpoint(host_.name));
+        co_return endpoints;
+    }
+    asio::ip::basic_resolver<Tcp, Executor> resolver(executor_);
+    for (const auto& found :
+         co_await resolver.async_resolve(host_.name, host_.port, asio::redirect_error(use_task, error)))
+        endpoints.emplace_back(found.endpoint());
+    co_return endpoints;
+}
+
 Task<bool> RedisLink::connect() {
     const auto self = shared_from_this();
     timer_.expires_after(limit_);
@@ -83,16 +116,14 @@ Task<bool> RedisLink::connect() {
         if (!error) self->close("no connection within the deadline");
     });
     error_code error;
-    asio::ip::basic_resolver<Tcp, Executor> resolver(executor_);
-    auto endpoints =
-        co_await resolver.async_resolve(host_.name, host_.port, asio::redirect_error(use_task, error));
+    const auto endpoints = co_await find_endpoints(error);
     if (!error && is_open()) {
         co_await asio::async_connect(socket_, endpoints, asio::redirect_error(use_task, error));
     }
     timer_.cancel();
     if (error) close(error.message());
     if (!is_open()) co_return false;
-    socket_.set_option(Tcp::no_delay(true), error);
+    socket_.set_option(Tcp::no_delay(true), error); // a unix socket knows no delay, and refuses
     spawn(executor_, "redis reader", [self] { return self->read_replies(); });
     co_return true;
 }
@@ -167,11 +198,7 @@ Task<void> RedisLink::write_commands() {
 }
 
 void RedisLink::append(const RedisCommand& command) {
-    append_length(out_, '*', command.size());
-    for (const std::string_view part : command) {
-        append_length(out_, '$', part.size());
-        out_.append(part).append("\r\n");
-    }
+    append_command(out_, command);
     if (writing_) return;
     // Starts on the loop's next turn: commands of one turn leave in one write.
     writing_ = true;

@@ -8,7 +8,8 @@
 #include "io/redis_url.hpp"
 #include "io/task.hpp"
 
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <deque>
 #include <memory>
 #include <span>
@@ -57,6 +58,7 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
     Millis clock_offset() const { return clock_offset_; } // the server's clock minus our steady one
 
   private:
+    using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, Executor>;
     struct ReaderFree {
         void operator()(redisReader* reader) const;
     };
@@ -72,6 +74,7 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
         closed
     };
 
+    Task<std::vector<Socket::endpoint_type>> find_endpoints(boost::system::error_code& error);
     void append(const RedisCommand& command);
     void push(Resume<Result<RedisReply>> resume, Clock::time_point deadline);
     void watch(Clock::time_point deadline);
@@ -86,7 +89,7 @@ class RedisLink : public std::enable_shared_from_this<RedisLink> {
     const RedisHost host_;
     const Clock::duration limit_;
     const std::shared_ptr<StoreMetrics> metrics_;
-    asio::basic_stream_socket<asio::ip::tcp, Executor> socket_;
+    Socket socket_;
     std::unique_ptr<redisReader, ReaderFree> reader_;
     std::string out_;
     bool writing_ = false;

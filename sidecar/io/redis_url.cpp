@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <fmt/format.h>
 #include <ranges>
+#include <sys/un.h>
 
 namespace npcchat {
 namespace {
@@ -19,8 +20,9 @@ struct Form {
     std::string_view text; // for errors
 };
 
-constexpr std::array<Form, 3> kForms = {{
+constexpr std::array<Form, 4> kForms = {{
     {RedisUrl::Kind::single, "redis://", "6379", "redis://[user:password@]host[:port][/db]"},
+    {RedisUrl::Kind::single, "unix://", "", "unix://[user:password@]/path[?db=NUMBER]"},
     {RedisUrl::Kind::cluster, "redis+cluster://", "6379",
      "redis+cluster://[user:password@]host:port,host:port"},
     {RedisUrl::Kind::sentinel, "redis+sentinel://", "26379",
@@ -73,8 +75,30 @@ Fault read_host(std::string_view text, std::string_view default_port, RedisUrl& 
     return {};
 }
 
+// Raw signs are not taken here: a path may have them too.
+Fault read_socket(std::string_view text, RedisUrl& url) {
+    if (const auto at = text.find("@/"); !text.starts_with('/') && at != text.npos) {
+        if (const Fault fault = read_credentials(text.substr(0, at), url); !fault.empty()) return fault;
+        text.remove_prefix(at + 1);
+    }
+    constexpr std::string_view parameter = "?db=";
+    if (const auto query = text.find('?'); query != text.npos) {
+        if (!text.substr(query).starts_with(parameter)) return "there is no parameter but db";
+        const auto database = text.substr(query + parameter.size());
+        if (const Fault fault = read_database(database, url); !fault.empty()) return fault;
+        text = text.substr(0, query);
+    }
+    auto path = decode_component(text);
+    if (!path) return "the path is not percent-encoded";
+    if (!path->starts_with('/') || path->find('\0') != path->npos) return "the path does not begin with '/'";
+    if (path->size() >= sizeof(sockaddr_un::sun_path)) return "the path has more than 107 bytes";
+    url.hosts.push_back({std::move(*path), ""});
+    return {};
+}
+
 Fault read(std::string_view text, const Form& form, RedisUrl& url) {
     url.kind = form.kind;
+    if (form.port.empty()) return read_socket(text, url);
     if (const auto at = text.rfind('@'); at != text.npos) {
         if (const Fault fault = read_credentials(text.substr(0, at), url); !fault.empty()) return fault;
         text.remove_prefix(at + 1);
@@ -100,7 +124,7 @@ Fault read(std::string_view text, const Form& form, RedisUrl& url) {
 } // namespace
 
 std::string to_string(const RedisHost& host) {
-    return fmt::format("{}:{}", host.name, host.port);
+    return host.port.empty() ? host.name : fmt::format("{}:{}", host.name, host.port);
 }
 
 std::expected<RedisUrl, std::string> parse_redis_url(std::string_view text) {
@@ -110,8 +134,8 @@ std::expected<RedisUrl, std::string> parse_redis_url(std::string_view text) {
         const Fault fault = text.starts_with("rediss://")
                                 ? "TLS to Redis is stunnel's work (docs/operations.md)"
                                 : "the scheme is none of ours";
-        return std::unexpected(
-            fmt::format("{}: write {}, {} or {}", fault, kForms[0].text, kForms[1].text, kForms[2].text));
+        return std::unexpected(fmt::format("{}: write {}, {}, {} or {}", fault, kForms[0].text,
+                                           kForms[1].text, kForms[2].text, kForms[3].text));
     }
     RedisUrl url;
     const Fault fault = read(text.substr(form->scheme.size()), *form, url);

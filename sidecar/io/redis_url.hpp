@@ -9,12 +9,12 @@
 namespace npcchat {
 
 struct RedisHost {
-    std::string name; // or address
-    std::string port;
+    std::string name; // or address, or the path of a unix socket, which begins with '/'
+    std::string port; // of a unix socket: empty
     bool operator==(const RedisHost&) const = default;
 };
 
-// "name:port", for logs and as a key.
+// "name:port", or the path; for logs and as a key.
 std::string to_string(const RedisHost& host);
 
 struct RedisUrl {
@@ -29,10 +29,11 @@ struct RedisUrl {
 };
 
 // redis://[user:password@]host[:port][/db]
+// unix://[user:password@]/path[?db=NUMBER]
 // redis+cluster://[user:password@]host[:port][,host[:port]…]
 // redis+sentinel://[user:password@]host[:port][,host[:port]…]/NAME[/db]
-// User and password are percent-encoded; a port that is missing is 6379, a Sentinel's 26379. The error is for
-// the operator.
+// User, password and path are percent-encoded; a port that is missing is 6379, a Sentinel's 26379. The error
+// is for the operator.
 std::expected<RedisUrl, std::string> parse_redis_url(std::string_view url);
 
 } // namespace npcchat

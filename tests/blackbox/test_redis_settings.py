@@ -1,8 +1,8 @@
-"""What the sidecar's log says of a Redis that can lose chats."""
+"""A Redis of another kind: on a unix socket, of little trust, or one that can lose chats, as the sidecar's log says."""
 
 import pytest
 from harness.services import Redis
-from harness.talk import say
+from harness.talk import history, said, say, send
 from harness.waiting import wait_until
 
 
@@ -38,3 +38,19 @@ def test_a_redis_that_keeps_them_to_itself_is_used_all_the_same(fresh, redis):
     wait_until(lambda: "does not tell its settings" in product.log_text(), 10, "the log")
     say(product.sign_up().client, None, "hello")
     assert "Redis settings" not in product.log_text()
+
+
+def test_a_unix_socket_is_connected_to_again(fresh, launcher):
+    redis = Redis(launcher.new_folder("redis"), durable=True, unix=True).start()
+    try:
+        client = fresh.product({"REDIS_URL": redis.unix_url(3)}).start().sign_up().client
+        say(client, None, "The well is dry.", chat_id="well")
+        redis.stop()
+        send(client, None, "Still?", chat_id="well").expect_error(503)
+        redis.start()
+        wait_until(lambda: send(client, None, "Still?", chat_id="well").status == 200, 10, "the chat")
+        assert [text for role, text in said(history(client, "well")) if role == "user"] == ["The well is dry.", "Still?"]
+        with redis.client(3) as keys:
+            assert any(b"well" in key for key in keys.scan_iter())
+    finally:
+        redis.stop()

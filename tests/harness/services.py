@@ -23,20 +23,24 @@ class Redis(RedisServer):
     """A redis-server without a configuration file.
 
     `durable` keeps what was written over a kill, in an append file: "appendfsync no" writes before it answers, where
-    "everysec" may put a write off while it flushes.
+    "everysec" may put a write off while it flushes. With `unix` it listens on a unix socket too.
     """
 
     start_timeout = START_TIMEOUT
 
-    def __init__(self, folder, *, durable=False, port=None):
+    def __init__(self, folder, *, durable=False, port=None, unix=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._socket = self.folder / "redis.sock"
         super().__init__("redis-server", self.folder / "redis.log", port or free_port(), "--save", "",
                          "--maxclients", "4000", "--databases", "256", "--appendonly", "yes" if durable else "no",
-                         "--appendfsync", "no")
+                         "--appendfsync", "no", *(["--unixsocket", self._socket] if unix else []))
 
     def url(self, database=0):
         return f"redis://127.0.0.1:{self.port}/{database}"
+
+    def unix_url(self, database=0):
+        return f"unix://{self._socket}?db={database}"
 
 
 class Postgres:

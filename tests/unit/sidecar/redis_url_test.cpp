@@ -75,6 +75,26 @@ TEST(RedisUrl, NamesSentinelsAndTheirMaster) {
     EXPECT_EQ(parse_redis_url("redis+sentinel://a/mymaster")->database, 0);
 }
 
+TEST(RedisUrl, NamesAUnixSocket) {
+    const auto url = parse_redis_url("unix:///run/redis@main/redis.sock");
+    ASSERT_TRUE(url.has_value()) << url.error();
+    EXPECT_EQ(url->kind, Kind::single);
+    EXPECT_EQ(url->hosts, (Hosts{{"/run/redis@main/redis.sock", ""}}));
+    EXPECT_EQ(to_string(url->hosts.front()), "/run/redis@main/redis.sock");
+    EXPECT_EQ(url->database, 0);
+    const auto whole = parse_redis_url("unix://npc%40chat:p%2Fw@/run/a%20b%3F@/redis.sock?db=3");
+    ASSERT_TRUE(whole.has_value()) << whole.error();
+    EXPECT_EQ(whole->user, "npc@chat");
+    EXPECT_EQ(whole->password, "p/w");
+    EXPECT_EQ(whole->hosts, (Hosts{{"/run/a b?@/redis.sock", ""}}));
+    EXPECT_EQ(whole->database, 3);
+}
+
+TEST(RedisUrl, TheSystemBoundsASocketsPath) {
+    EXPECT_TRUE(parse_redis_url("unix:///" + std::string(106, 'a')).has_value());
+    EXPECT_FALSE(parse_redis_url("unix:///" + std::string(107, 'a')).has_value());
+}
+
 TEST(RedisUrl, RefusesOthers) {
     for (const auto& url : {""s,
                             "redis"s,
@@ -103,7 +123,15 @@ TEST(RedisUrl, RefusesOthers) {
                             "redis+sentinel:///name"s,
                             "redis+sentinel://a/name/x"s,
                             "redis+sentinel://a/%zz"s,
-                            "redis+other://a"s})
+                            "redis+other://a"s,
+                            "unix://"s,
+                            "unix://redis.sock"s,
+                            "unix://user@/redis.sock"s,
+                            "unix://:%zz@/redis.sock"s,
+                            "unix:///redis%zz.sock"s,
+                            "unix:///redis%00.sock"s,
+                            "unix:///redis.sock?db=x"s,
+                            "unix:///redis.sock?database=1"s})
         EXPECT_FALSE(parse_redis_url(url).has_value()) << url;
 }
 
@@ -125,12 +153,14 @@ TEST(RedisUrl, ErrorsSayWhatToWriteAndShowNoPassword) {
         {"redis://:secret@a,b", "a cluster or Sentinels"},
         {"redis+cluster://:secret@a/1", "no database but 0"},
         {"redis+sentinel://:secret@a", "the master's name is missing"},
+        {"unix://:secret@redis.sock", "the path does not begin with '/'"},
+        {"unix://:secret@/redis.sock?x=1", "no parameter but db"},
     };
     for (const auto& [text, part] : wrong) {
         const auto url = parse_redis_url(text);
         ASSERT_FALSE(url.has_value()) << text;
         EXPECT_NE(url.error().find(part), std::string::npos) << url.error();
-        EXPECT_NE(url.error().find("write redis"), std::string::npos) << url.error();
+        EXPECT_NE(url.error().find("write "), std::string::npos) << url.error();
         EXPECT_EQ(url.error().find("secret"), std::string::npos) << url.error();
     }
 }
