@@ -16,7 +16,7 @@ FROM ${BASE_IMAGE}
 # The libraries that the program is linked with, certificates to trust models by, and curl for the health checks.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates curl libcurl4 libfmt9 \
-        libhiredis0.14 libjansson4 libmimalloc2.0 libpq5 libsqlite3-0 libssl3 libstdc++6 \
+        libhiredis0.14 libjansson4 libjemalloc2 libpq5 libsqlite3-0 libssl3 libstdc++6 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt /var/cache/debconf/*-old /var/log/* /usr/share/doc /usr/share/man \
     && groupadd --gid 10001 npcchat \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin npcchat \

@@ -9,9 +9,9 @@ namespace npcchat {
 class ShortWaits {
   public:
     // Polling for longer costs more than it saves.
-    static constexpr Clock::duration kPollFor = std::chrono::microseconds(100);
+    static constexpr Clock::duration kPollFor = std::chrono::microseconds(200);
     // A wait that was slept through has the time in it that waking takes, so it may be longer.
-    static constexpr Clock::duration kShortSleep = std::chrono::microseconds(200);
+    static constexpr Clock::duration kShortSleep = std::chrono::microseconds(300);
 
     bool are_frequent() const { return share_ > kFrequent; }
     void add(bool was_short) { share_ += ((was_short ? 1.0 : 0.0) - share_) / kWeight; }
