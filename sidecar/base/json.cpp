@@ -1,5 +1,7 @@
 #include "base/json.hpp"
 
+#include "base/json_special.hpp"
+
 #include <algorithm>
 #include <fmt/format.h>
 
@@ -15,26 +17,6 @@ std::string syntax_error(std::string_view text, std::size_t at) {
 
 std::string bounds_text(std::size_t min, std::size_t max) {
     return fmt::format("{} to {} bytes", min, max);
-}
-
-bool is_special(char byte) {
-    const auto c = static_cast<unsigned char>(byte);
-    return c < 0x20 || c == '"' || c == '\\';
-}
-
-// The first byte from `at` on that a JSON string cannot hold as it is, or the text's size.
-std::size_t find_special(std::string_view text, std::size_t at) {
-    // Without a way out of its middle, the compiler looks at a whole block at once.
-    constexpr std::size_t kBlock = 32;
-    for (; text.size() - at >= kBlock; at += kBlock) {
-        unsigned char any = 0;
-        for (std::size_t i = 0; i < kBlock; ++i)
-            any |= static_cast<unsigned char>(is_special(text[at + i]));
-        if (any != 0) break;
-    }
-    while (at < text.size() && !is_special(text[at]))
-        ++at;
-    return at;
 }
 
 Result<std::string> checked_text(const json_t* value, const char* name, std::size_t min, std::size_t max) {
@@ -112,7 +94,7 @@ Result<std::optional<std::int64_t>> Fields::optional_integer(const char* name, s
 void append_json_string(std::string& out, std::string_view text) {
     out.push_back('"');
     std::size_t copied = 0;
-    for (std::size_t i = find_special(text, 0); i < text.size(); i = find_special(text, i + 1)) {
+    for (std::size_t i = find_json_special(text, 0); i < text.size(); i = find_json_special(text, i + 1)) {
         const auto c = static_cast<unsigned char>(text[i]);
         out.append(text, copied, i - copied);
         copied = i + 1;

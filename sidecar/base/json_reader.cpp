@@ -1,8 +1,8 @@
 #include "base/json_reader.hpp"
 
+#include "base/json_special.hpp"
 #include "base/utf8.hpp"
 
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -16,15 +16,6 @@ namespace {
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
-
-// Bytes that stand for themselves inside a string: all but the control characters, the quote and the
-// backslash.
-constexpr auto kPlain = [] {
-    std::array<bool, 256> plain{};
-    for (std::size_t c = 0x20; c < plain.size(); ++c)
-        plain[c] = c != '"' && c != '\\';
-    return plain;
-}();
 
 std::optional<unsigned> hex_digit(char c) {
     if (is_digit(c)) return c - '0';
@@ -212,10 +203,7 @@ class Reader {
         return unescaped_;
     }
 
-    void skip_plain() {
-        while (at_ < text_.size() && kPlain[static_cast<unsigned char>(text_[at_])])
-            ++at_;
-    }
+    void skip_plain() { at_ = find_json_special(text_, at_); }
 
     bool read_escape() {
         constexpr std::string_view kNames = "\"\\/bfnrt";

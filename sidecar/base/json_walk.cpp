@@ -1,7 +1,9 @@
 #include "base/json_walk.hpp"
 
 #include "base/json.hpp"
+#include "base/json_special.hpp"
 #include "base/number.hpp"
+#include "base/utf8.hpp"
 
 #include <algorithm>
 #include <array>
@@ -84,11 +86,10 @@ bool JsonWalk::take(char c) {
 
 bool JsonWalk::skip_string() {
     if (!take('"')) return false;
-    for (; at_ < text_.size(); ++at_) {
-        if (text_[at_] == '\\')
-            ++at_;
-        else if (text_[at_] == '"')
-            return take('"');
+    while ((at_ = find_json_special(text_, at_)) < text_.size()) {
+        if (text_[at_] == '"') return take('"');
+        at_ += text_[at_] == '\\' ? 2 : 1;
+        if (at_ > text_.size()) break;
     }
     at_ = text_.size();
     return false;
@@ -150,6 +151,9 @@ std::string members_without(std::string_view text, std::initializer_list<std::st
 
 std::optional<std::string> read_json_string(std::string_view quoted) {
     if (!quoted.starts_with('"')) return std::nullopt;
+    const std::size_t end = find_json_special(quoted, 1);
+    if (end + 1 == quoted.size() && quoted[end] == '"' && is_valid_utf8(quoted))
+        return std::string(quoted.substr(1, end - 1));
     const auto value = read_json(quoted, 1);
     if (!value || !json_is_string(value->get())) return std::nullopt;
     return std::string(json_string_value(value->get()), json_string_length(value->get()));

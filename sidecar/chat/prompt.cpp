@@ -4,7 +4,6 @@
 #include "chat/tokens.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace npcchat {
@@ -41,30 +40,21 @@ ChatMessage to_chat_message(const PastMessage& past) {
     return {"assistant", past.text};
 }
 
-// How many messages at the start of `history` stay out, given that those from `begin` on would fit: an answer
-// whose question is out stays out with it.
-std::size_t skip_orphans(std::span<const PastMessage> history, std::size_t begin) {
-    if (begin == 0) return 0;
-    while (begin < history.size() && history[begin].role == PastMessage::Role::assistant)
-        ++begin;
-    return begin;
-}
-
-// Oldest first.
-std::vector<ChatMessage> newest_within(std::span<const PastMessage> history, std::size_t tokens) {
-    std::vector<ChatMessage> newest_first;
+// Adds as many of the newest messages as fit, the newest one first. An answer whose question does not fit
+// stays out with it.
+void add_newest(std::vector<ChatMessage>& newest_first, std::span<const PastMessage> history,
+                std::size_t tokens) {
     std::size_t begin = history.size();
-    while (begin > 0) {
+    for (; begin > 0; --begin) {
         ChatMessage message = to_chat_message(history[begin - 1]);
         const std::size_t needed = cost(message.content);
         if (needed > tokens) break;
         tokens -= needed;
         newest_first.push_back(std::move(message));
-        --begin;
     }
-    newest_first.resize(history.size() - skip_orphans(history, begin));
-    std::reverse(newest_first.begin(), newest_first.end());
-    return newest_first;
+    if (begin == 0) return;
+    for (; begin < history.size() && history[begin].role == PastMessage::Role::assistant; ++begin)
+        newest_first.pop_back();
 }
 
 std::string reflection_system(const Character* character, std::string_view memory) {
@@ -124,13 +114,13 @@ std::vector<ChatMessage> chat_prompt(std::string system, std::span<const PastMes
     std::string asked = harmless(message);
     const std::size_t fixed = budget.answer_tokens + cost(system) + cost(asked);
     const std::size_t room = std::min(budget.history_tokens, minus(budget.context_tokens, fixed));
-    std::vector<ChatMessage> kept = newest_within(history, room);
 
-    std::vector<ChatMessage> prompt;
-    prompt.reserve(kept.size() + 2);
-    prompt.push_back({"system", std::move(system)});
-    std::move(kept.begin(), kept.end(), std::back_inserter(prompt));
+    std::vector<ChatMessage> prompt; // its last message first
+    prompt.reserve(history.size() + 2);
     prompt.push_back({"user", std::move(asked)});
+    add_newest(prompt, history, room);
+    prompt.push_back({"system", std::move(system)});
+    std::ranges::reverse(prompt);
     return prompt;
 }
 

@@ -3,10 +3,16 @@
 #include "base/percent.hpp"
 #include "common/protocol.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <fmt/format.h>
 
 namespace npcchat {
+namespace {
+
+constexpr std::size_t kUsualLogValue = 128;
+
+} // namespace
 
 std::optional<Identity> parse_identity(std::string_view user, std::string_view role) {
     Identity identity;
@@ -31,16 +37,19 @@ void tell_edge(Response& response, std::string_view header, const std::vector<st
 
 std::string log_value(const LogFields& fields) {
     std::string text;
-    const auto add = [&text](std::string_view name, std::string_view value) {
+    text.reserve(kUsualLogValue);
+    const auto is_plain = [](char c) { return c >= 0x21 && c <= 0x7E && c != '%' && c != ';'; };
+    const auto add = [&](std::string_view name, std::string_view value) {
         if (value.empty()) return;
         if (!text.empty()) text += ';';
         text.append(name).append("=");
-        for (const char c : value) {
-            const bool plain = c >= 0x21 && c <= 0x7E && c != '%' && c != ';';
-            if (plain)
-                text += c;
-            else
-                fmt::format_to(std::back_inserter(text), "%{:02X}", static_cast<unsigned char>(c));
+        while (!value.empty()) {
+            const auto special = std::ranges::find_if_not(value, is_plain);
+            text.append(value.begin(), special);
+            value.remove_prefix(static_cast<std::size_t>(special - value.begin()));
+            if (value.empty()) break;
+            fmt::format_to(std::back_inserter(text), "%{:02X}", static_cast<unsigned char>(value.front()));
+            value.remove_prefix(1);
         }
     };
     add(protocol::log_npc, fields.npc);

@@ -30,15 +30,27 @@ Millis reserve_of(Millis idle_ttl) {
     return idle_ttl >= kLongLife ? idle_ttl / 16 : 0;
 }
 
+// An initializer list would have each string copied.
+template <typename... Strings> std::vector<std::string> make_strings(Strings&&... strings) {
+    std::vector<std::string> made;
+    made.reserve(sizeof...(strings));
+    (made.emplace_back(std::forward<Strings>(strings)), ...);
+    return made;
+}
+
 std::vector<std::string> keys_of(const ChatKey& chat) {
     std::string stem = "npcchat:{c:" + std::to_string(chat.user_id) + ':';
     stem.append(chat.chat_id).append("}:");
-    return {stem + "lease", stem + "meta", stem + "log", stem + "pad"};
+    return make_strings(stem + "lease", stem + "meta", stem + "log", stem + "pad");
 }
+
+constexpr std::size_t kMostBeforeText = 24; // without a tag
 
 // "u" or "a", the time, "#" and the tag where there is one, ":", the text.
 std::string encode(const Message& message) {
-    std::string text = message.speaker == Speaker::user ? "u" : "a";
+    std::string text;
+    text.reserve(message.text.size() + message.repeat_tag.size() + kMostBeforeText);
+    text += message.speaker == Speaker::user ? 'u' : 'a';
     text += std::to_string(message.at);
     if (!message.repeat_tag.empty()) text.append("#").append(message.repeat_tag);
     text += ':';
@@ -72,7 +84,8 @@ Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::
                                                std::size_t max_bytes) {
     OpenChat open;
     const Millis life = std::clamp(redis_.limit(), kShortestLease, kLeaseMillis);
-    open.lease = Lease{std::move(chat), new_lease_token(), Clock::now() + std::chrono::milliseconds(life / 3)};
+    open.lease =
+        Lease{std::move(chat), new_lease_token(), Clock::now() + std::chrono::milliseconds(life / 3)};
     const auto keys = keys_of(open.lease.chat);
     const std::string until = std::to_string(redis_.now() + life);
     std::vector<RedisCommand> commands;
@@ -113,7 +126,7 @@ Task<Result<OpenChat>> RedisSessionStore::open(ChatKey chat, std::optional<std::
 // The newest message, then as many as fit, none that stands before `oldest`. `tail`: the newest ones.
 Task<Result<void>> RedisSessionStore::read_messages(OpenChat& open, RedisReply tail, std::int64_t oldest,
                                                     std::size_t max_bytes) {
-    const std::string log = keys_of(open.lease.chat)[2];
+    open.messages.reserve(tail.size());
     auto first = open.message_count - static_cast<std::int64_t>(tail.size());
     std::size_t bytes = 0;
     for (;;) {
@@ -124,6 +137,7 @@ Task<Result<void>> RedisSessionStore::read_messages(OpenChat& open, RedisReply t
             bytes += message.size();
         }
         if (first <= oldest || bytes >= max_bytes) break;
+        const std::string log = keys_of(open.lease.chat)[2];
         const std::string end = std::to_string(first - 1);
         first = std::max(oldest, first - kMore);
         const std::string begin = std::to_string(first);
@@ -147,8 +161,9 @@ Task<Result<void>> RedisSessionStore::extend(const Lease& lease) {
 Task<Result<void>> RedisSessionStore::commit(const Lease& lease, Turn turn) {
     const auto reply =
         co_await redis_.run(scripts::commit(), keys_of(lease.chat),
-                            {lease.token, redis_.deadline(), life(), lease.ends_soon ? "1" : "0", turn.npc_id,
-                             encode(turn.question), encode(turn.answer), turn.answer.scratchpad});
+                            make_strings(lease.token, redis_.deadline(), life(), lease.ends_soon ? "1" : "0",
+                                         std::move(turn.npc_id), encode(turn.question), encode(turn.answer),
+                                         std::move(turn.answer.scratchpad)));
     co_return written(reply);
 }
 
