@@ -1,7 +1,7 @@
 """What the module costs where the sidecar has no part: a small file, the key cached, the limit and the log on.
 
 Beside plain nginx stands what nginx itself has for the purpose: auth_basic with a plain password, and limit_req. Each
-writes an access log, as nginx does unless told otherwise.
+writes an access log, as nginx does unless told otherwise. Plain nginx is sent the key too: the same requests.
 """
 
 import base64
@@ -65,7 +65,7 @@ def compare(stack, folder, options):
     pages.chmod(0o755)
     (pages / "page.html").write_text(CONTENT)
     started = {name: stack.keep(server).start() for name, server in make_servers(stack, folder, pages).items()}
-    keys = {"plain": "", "basic": PASSWORD, "module": stack.user.key}
+    keys = {"plain": stack.user.key, "basic": PASSWORD, "module": stack.user.key}
     for name in ("basic", "module"):
         check_page(started[name].port, keys[name])
 
