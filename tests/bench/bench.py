@@ -3,11 +3,11 @@
 
   (a)      a canned completion, served by nginx with one worker
   (b)      plain nginx, one worker, as a proxy to (a)
-  (c)      POST /chat_npc/ through the whole stack, on a Redis and a PostgreSQL of its own, with (a) as the model;
-           chats of eight turns
+  (c)      POST /chat_npc/ through the whole stack, nginx with one worker too, on a Redis and a PostgreSQL of its own,
+           with (a) as the model; chats of eight turns
   (c new)  the same, a new chat for every request
-  static   a small file behind the module, key cached, limit and log on, against the same file from plain nginx, and
-           behind auth_basic and limit_req
+  static   a small file behind the module, key cached and limit on, with nginx's log and with its own, against the same
+           file from plain nginx, and behind auth_basic and limit_req
   burst    many chats at once against a model that takes two seconds
   relay    /v1/chat/completions against the same call made directly, thousands of slow streams, and fast ones
 """

@@ -25,7 +25,7 @@ local function read_file(path)
 end
 
 function init(arguments)
-   local options = { key = "", prefix = "bench", mode = "fixed", chats = "512", turns = "8" }
+   local options = { key = "", prefix = "bench", mode = "fixed", turns = "8" }
    local body = read_file(arguments[1])
    for i = 2, #arguments do
       local name, value = arguments[i]:match("^(%w+)=(.*)$")

@@ -16,6 +16,9 @@ LOAD_SCRIPT = pathlib.Path(__file__).with_name("load.lua")
 CHAT_ID_PLACE = "CHAT_ID_IS_PUT_HERE_24CH"
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
+# A chat comes up again after so many turns of every connection: later than any turn takes.
+CHATS_A_CONNECTION = 32
+
 _runs = itertools.count(1)
 
 
@@ -34,7 +37,8 @@ class Load:
         command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "30s"]
         if self.body is not None:
             command += ["-s", str(LOAD_SCRIPT), self.url, "--", str(self.body), f"key={self.key}",
-                        f"mode={self.mode}", f"pause={self.pause}", f"prefix=b{os.getpid() % 10**7:x}-{next(_runs):x}-"]
+                        f"mode={self.mode}", f"pause={self.pause}", f"chats={CHATS_A_CONNECTION * connections}",
+                        f"prefix=b{os.getpid() % 10**7:x}-{next(_runs):x}-"]
         else:
             command += [*(["-H", f"Authorization: {self.key}"] if self.key else []), "--latency", self.url]
         groups = cpu_of() if cpu_of else {}

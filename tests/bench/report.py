@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 RATIO_CHAT = 0.25
-RATIO_STATIC, RATIO_BASIC = 0.93, 1.0
+RATIO_ACCESS, RATIO_STATIC, RATIO_BASIC = 0.9, 0.93, 1.0
 BURST_SECONDS = 3
 RELAY_ADDED_MS, FIRST_TOKEN_ADDED_MS = 0.25, 0.4
 STREAM_KB, STREAM_MEMORY_LEFT = 30, 0.1
@@ -36,7 +36,7 @@ def text(figures):
         parts += ["POST /chat_npc/ against plain nginx (medians of interleaved rounds; CPU in µs a request)",
                   chat_table(figures["chats"])]
     if "static" in figures:
-        parts += ["Static file; key cached, limit and log on (medians of interleaved rounds; CPU in µs a request)",
+        parts += ["Static file; key cached (medians of interleaved rounds; CPU in µs a request)",
                   static_table(figures["static"])]
     if "burst" in figures:
         parts += [burst_text(figures["burst"])]
@@ -71,11 +71,13 @@ def chat_table(rows):
 
 
 def static_table(figures):
-    named = (("plain nginx", "plain"), ("auth_basic + limit_req", "basic"), ("with the module", "module"))
+    named = (("plain nginx", "plain"), ("auth_basic + limit_req", "basic"), ("module: auth, limit", "access"),
+             ("module: its log and metrics too", "module"))
     rows = [[name, f"{row['requests_per_second']:.0f}", f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}",
              f"{row['cpu_us']['nginx']:.1f}", row["failures"]] for name, row in ((name, figures[key]) for name, key in named)]
     return (f"{table(['', 'req/s', 'p50 ms', 'p99 ms', 'cpu:nginx', 'non-2xx'], rows)}\n"
-            f"  the module to plain nginx {figures['ratio']:.3f}, to auth_basic + limit_req {figures['ratio_basic']:.3f}")
+            f"  to plain nginx: auth and limit {figures['ratio_access']:.3f}, all of it {figures['ratio']:.3f}; all of it to "
+            f"auth_basic + limit_req {figures['ratio_basic']:.3f}")
 
 
 def burst_text(figures):
@@ -141,11 +143,13 @@ def verdicts(figures):
         add(ratio >= RATIO_CHAT, f"c/b at {most} connections: {ratio:.3f} (target {RATIO_CHAT})")
     if "static" in figures:
         static = figures["static"]
-        failures = sum(static[name]["failures"] for name in ("plain", "basic", "module"))
+        failures = sum(static[name]["failures"] for name in ("plain", "basic", "access", "module"))
         add(failures == 0, f"static file: {failures} failed requests", True)
-        add(static["ratio"] >= RATIO_STATIC, f"static file: {static['ratio']:.3f} of plain nginx (target {RATIO_STATIC})")
+        add(static["ratio_access"] >= RATIO_ACCESS,
+            f"static file, auth and limit: {static['ratio_access']:.3f} of plain nginx (target {RATIO_ACCESS})")
+        add(static["ratio"] >= RATIO_STATIC, f"static file, log and metrics too: {static['ratio']:.3f} of plain nginx (target {RATIO_STATIC})")
         add(static["ratio_basic"] >= RATIO_BASIC,
-            f"static file: {static['ratio_basic']:.3f} of auth_basic + limit_req (target {RATIO_BASIC})")
+            f"static file, log and metrics too: {static['ratio_basic']:.3f} of auth_basic + limit_req (target {RATIO_BASIC})")
     if "burst" in figures:
         burst = figures["burst"]
         lost = sum(burst["chats"] - run["good"] for run in burst["runs"])

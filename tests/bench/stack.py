@@ -46,9 +46,9 @@ class Stack:
         self.npc_id = make_npc(self.user.client)
 
     def new_product(self, name, redis_database, model_url):
-        """A running product on a database of its own; without a limit for users."""
-        env = {"REDIS_URL": self.redis.url(redis_database), "OPENAI_BASE_URL": model_url, "RATE_LIMIT": "0",
-               "DATABASE_URL": self.postgres.url(self.postgres.new_database())}
+        """A running product on a database of its own; without a limit for users, and nginx with one worker, as elsewhere."""
+        env = {"EDGE_WORKERS": "1", "REDIS_URL": self.redis.url(redis_database), "OPENAI_BASE_URL": model_url,
+               "RATE_LIMIT": "0", "DATABASE_URL": self.postgres.url(self.postgres.new_database())}
         return self.keep(Product(self.folder / name, env)).start()
 
     def groups(self):

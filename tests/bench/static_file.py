@@ -1,7 +1,9 @@
-"""What the module costs where the sidecar has no part: a small file, the key cached, the limit and the log on.
+"""What the module costs where the sidecar has no part: a small file, the key cached.
 
 Beside plain nginx stands what nginx itself has for the purpose: auth_basic with a plain password, and limit_req. Each
-writes an access log, as nginx does unless told otherwise. Plain nginx is sent the key too: the same requests.
+writes nginx's own access log, as nginx does unless told otherwise; the module with that log, for auth and limit alone, and
+with its own and its metrics. Files are sent as Debian's nginx.conf has it. Plain nginx is sent the key too: the same
+requests.
 """
 
 import base64
@@ -20,6 +22,7 @@ PASSWORD = "Basic " + base64.b64encode(b"studio:a-password").decode()
 
 # As npcchat-server.conf has it, for all.
 LOG_BUFFER = "buffer=64k flush=100ms"
+FILES_HTTP = "sendfile on; tcp_nopush on;"
 
 PLAIN_SERVER = """
         access_log {folder}/access.log combined """ + LOG_BUFFER + """;
@@ -42,7 +45,7 @@ MODULE_HTTP = """
     {log_format}
 """
 MODULE_SERVER = """
-        access_log {folder}/access.log npcchat """ + LOG_BUFFER + """;
+        access_log {folder}/access.log {log} """ + LOG_BUFFER + """;
         npcchat on;
         npcchat_keys /_npcchat/key;
         npcchat_limit zone=npcchat_users burst=1000000 nodelay;
@@ -53,20 +56,22 @@ MODULE_SERVER = """
             proxy_http_version 1.1;
             proxy_set_header Connection "";
         }}
-        location = /metrics/edge {{ npcchat_metrics; }}
         location / {{ root {pages}; }}
+"""
+METRICS_SERVER = """
+        location = /metrics/edge {{ npcchat_metrics; }}
 """
 
 
 def compare(stack, folder, options):
-    """Medians of interleaved rounds of each server, and the medians of the module's ratios to the two others."""
+    """Medians of interleaved rounds of each server, and the medians of the module's ratios to the others."""
     pages = folder / "pages"
     pages.mkdir()
     pages.chmod(0o755)
     (pages / "page.html").write_text(CONTENT)
     started = {name: stack.keep(server).start() for name, server in make_servers(stack, folder, pages).items()}
-    keys = {"plain": stack.user.key, "basic": PASSWORD, "module": stack.user.key}
-    for name in ("basic", "module"):
+    keys = dict.fromkeys(started, stack.user.key) | {"basic": PASSWORD}
+    for name in ("basic", "access", "module"):
         check_page(started[name].port, keys[name])
 
     loads = {name: measure.Load(server.url("/page.html"), key=keys[name]) for name, server in started.items()}
@@ -81,28 +86,31 @@ def compare(stack, folder, options):
             results[name].append(loads[name].run(CONNECTIONS, options.seconds,
                                                  cpu_of=lambda: {"nginx": measure.with_children(pid)}))
     return {**{name: measure.medians(results[name]) for name in loads},
-            "ratio": median_ratio(results, "plain"), "ratio_basic": median_ratio(results, "basic")}
+            "ratio_access": median_ratio(results, "access", "plain"),
+            "ratio": median_ratio(results, "module", "plain"), "ratio_basic": median_ratio(results, "module", "basic")}
 
 
 def make_servers(stack, folder, pages):
-    names = ("plain", "basic", "module")
-    folders = {name: folder / f"static-{name}" for name in names}
-    places = {name: {"pages": pages, "folder": folders[name]} for name in names}
-    made = {
-        "plain": servers.Nginx(folders["plain"], server=PLAIN_SERVER.format(**places["plain"])),
-        "basic": servers.Nginx(folders["basic"], http=BASIC_HTTP, server=BASIC_SERVER.format(**places["basic"])),
-        "module": servers.Nginx(
-            folders["module"], modules=f"load_module {module_path()};",
-            http=MODULE_HTTP.format(state=stack.product.state, log_format=log_format()),
-            server=MODULE_SERVER.format(**places["module"])),
+    module_http = MODULE_HTTP.format(state=stack.product.state, log_format=log_format())
+    settings = {
+        "plain": ("", "", PLAIN_SERVER),
+        "basic": ("", BASIC_HTTP, BASIC_SERVER),
+        "access": (f"load_module {module_path()};", module_http, MODULE_SERVER),
+        "module": (f"load_module {module_path()};", module_http, MODULE_SERVER + METRICS_SERVER),
     }
-    (folders["basic"] / "passwords").write_text("studio:{PLAIN}a-password\n")
+    made = {}
+    for name, (modules, http, server) in settings.items():
+        own = folder / f"static-{name}"
+        log = "npcchat" if name == "module" else "combined"
+        made[name] = servers.Nginx(own, modules=modules, http=FILES_HTTP + http,
+                                   server=server.format(pages=pages, folder=own, log=log))
+    (folder / "static-basic" / "passwords").write_text("studio:{PLAIN}a-password\n")
     return made
 
 
-def median_ratio(results, other):
-    return statistics.median(ours["requests_per_second"] / theirs["requests_per_second"]
-                             for ours, theirs in zip(results["module"], results[other]))
+def median_ratio(results, ours, other):
+    return statistics.median(run["requests_per_second"] / other_run["requests_per_second"]
+                             for run, other_run in zip(results[ours], results[other]))
 
 
 def rotated(names, number):
