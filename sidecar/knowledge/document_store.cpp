@@ -20,8 +20,8 @@ struct Pace {
     std::size_t step = 0; // bytes of chunks that are written in one transaction
     int rest = 0; // then chats have database and processor to themselves for so many times as long as it took
 };
-constexpr Pace kSqlitePace{2 * 1024, 8}; // all others wait for a transaction
-constexpr Pace kPostgresPace{8 * 1024, 5};
+constexpr Pace kSqlitePace{2 * 1024, 20}; // all others wait for a transaction
+constexpr Pace kPostgresPace{8 * 1024, 12};
 constexpr auto kMaxRest = std::chrono::milliseconds(100);
 constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
 

@@ -23,8 +23,9 @@ constexpr Millis kLease = 5000; // renewed while a call lasts
 constexpr auto kRenewLeaseEvery = 1500ms;
 constexpr auto kNotOurs = 1s;
 // After vectors were stored, chats have the database to themselves for so many times as long as that took.
-constexpr int kRest = 4;
+constexpr int kRest = 10;
 constexpr auto kMaxRest = 100ms;
+constexpr int kCopied = 64; // vectors to pgvector at a time
 
 std::string describe(const EmbeddingModel& model) {
     return (model.name.empty() ? "a model" : model.name) + " of " + std::to_string(model.dimensions) +
@@ -139,6 +140,7 @@ Task<bool> EmbeddingJob::agree_on_model() {
         if (!first) co_return false;
         *current = std::move(*first);
     }
+    if (view.model.id != (*current)->id) view.in_database = false;
     view.model = std::move(**current);
     const bool same = is_same(view.model, view.offered);
     if (!same && view.phase != EmbeddingState::Phase::changed) {
@@ -155,7 +157,11 @@ Task<Result<bool>> EmbeddingJob::work() {
     const EmbeddingModel model = state_.view().model;
     auto chunks = co_await store_.waiting(model.id, Embedder::kMaxTexts);
     if (!chunks) co_return std::unexpected(std::move(chunks.error()));
-    if (chunks->empty()) co_return co_await store_.sweep(model.id);
+    if (chunks->empty()) {
+        auto swept = co_await store_.sweep(model.id);
+        if (!swept || *swept) co_return swept;
+        co_return co_await move_to_pgvector(model);
+    }
     const auto ours = co_await store_.take_lease(token_, kLease);
     if (!ours) co_return std::unexpected(ours.error());
     if (!*ours) {
@@ -185,6 +191,30 @@ Task<Result<bool>> EmbeddingJob::work() {
     co_await pause(executor_, std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
     if (!stored) co_return std::unexpected(stored.error());
     co_return true;
+}
+
+// One step, where the database has pgvector; whether there is more to do. What is embedded meanwhile goes
+// there by itself, and memory is searched until all is there.
+Task<Result<bool>> EmbeddingJob::move_to_pgvector(const EmbeddingModel& model) {
+    if (asked_pgvector_for_ != model.id) {
+        const auto used = co_await store_.use_pgvector(model);
+        if (!used) co_return std::unexpected(used.error());
+        asked_pgvector_for_ = model.id;
+        copied_to_.reset();
+        if (*used) copied_to_ = 0;
+    }
+    if (!copied_to_) co_return false;
+    const auto begun = Clock::now();
+    const auto last = co_await store_.copy_to_pgvector(model.id, *copied_to_, kCopied);
+    if (!last) co_return std::unexpected(last.error());
+    co_await pause(executor_, std::min<Clock::duration>(kRest * (Clock::now() - begun), kMaxRest));
+    copied_to_ = *last;
+    if (copied_to_) co_return true;
+    EmbeddingState::View view = state_.view();
+    view.in_database = view.model.id == model.id;
+    state_.set(std::move(view));
+    log(Level::info, "pgvector searches the vectors");
+    co_return false;
 }
 
 // Halves what is refused, until it passes or is one text.

@@ -19,10 +19,11 @@ class EmbeddingState {
     };
     struct View {
         Phase phase = Phase::off;
-        EmbeddingModel model;   // that the vectors are of; where ready, the embedder's too
-        EmbeddingModel offered; // the embedder's
-        double unrelated = -1;  // cosines below have no meaning in it; see relevance.hpp
-        std::string trouble;    // what keeps the job from working; empty: nothing
+        EmbeddingModel model;     // that the vectors are of; where ready, the embedder's too
+        EmbeddingModel offered;   // the embedder's
+        double unrelated = -1;    // cosines below have no meaning in it; see relevance.hpp
+        bool in_database = false; // PostgreSQL has all vectors of `model` in pgvector, and searches them
+        std::string trouble;      // what keeps the job from working; empty: nothing
     };
 
     View view() const;
@@ -50,6 +51,7 @@ class EmbeddingJob {
     Task<bool> meet_embedder();
     Task<bool> agree_on_model();
     Task<Result<bool>> work();
+    Task<Result<bool>> move_to_pgvector(const EmbeddingModel& model);
     Task<Result<void>> embed_some(std::vector<UnembeddedChunk> chunks, std::vector<EmbeddedText>& embedded);
     Task<void> renew_lease();
 
@@ -58,6 +60,8 @@ class EmbeddingJob {
     EmbeddingStore& store_;
     EmbeddingState& state_;
     std::string token_;
+    std::int64_t asked_pgvector_for_ = 0;   // a model's id
+    std::optional<std::int64_t> copied_to_; // the last chunk that pgvector was given; nothing: all, or none
 };
 
 // Asks the embedder what it has: sets `offered` and `unrelated`.

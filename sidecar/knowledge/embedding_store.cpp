@@ -1,6 +1,9 @@
 #include "knowledge/embedding_store.hpp"
 
+#include "knowledge/best.hpp"
+
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 namespace npcchat {
@@ -35,6 +38,10 @@ constexpr std::string_view kSelectVectors =
     "JOIN vectors v ON v.digest = c.digest AND v.model_id = $2 "
     "WHERE c.scope_id = $1 AND c.model_id = $2 AND (c.stamp, c.id) > ($3, $4) "
     "ORDER BY c.stamp, c.id LIMIT $5";
+// See sql/postgresql/0014_pgvector.sql.
+constexpr std::string_view kUsePgvector = "SELECT use_pgvector($1, $2)";
+constexpr std::string_view kCopyToPgvector = "SELECT copy_to_pgvector($1, $2, $3)";
+constexpr std::string_view kNearChunks = "SELECT chunk_id, cosine FROM near_chunks($1, $2, $3, $4)";
 // Uploads that broke off wait for nothing.
 constexpr std::string_view kCount = "SELECT (SELECT coalesce(sum(documents), 0) FROM scopes), "
                                     "(SELECT count(*) FROM chunks WHERE model_id >= $1), "
@@ -134,6 +141,41 @@ Task<Result<std::vector<ChunkVector>>> EmbeddingStore::vectors(std::int64_t scop
         for (const Row& row : found)
             vectors.push_back({{to_integer(row[0]), to_integer(row[1])}, row[2].value_or("")});
         return vectors;
+    });
+}
+
+Task<Result<bool>> EmbeddingStore::use_pgvector(const EmbeddingModel& model) {
+    if (written_.dialect() != db::Dialect::postgresql) co_return false;
+    auto rows = co_await run_one(written_, kUsePgvector, {model.id, model.dimensions});
+    co_return map(std::move(rows), [](const Rows& found) { return to_integer(found.front()[0]) == 1; });
+}
+
+Task<Result<std::optional<std::int64_t>>> EmbeddingStore::copy_to_pgvector(std::int64_t model_id,
+                                                                           std::int64_t after, int most) {
+    auto rows = co_await run_one(written_, kCopyToPgvector, {model_id, after, std::int64_t{most}});
+    co_return map(std::move(rows), [](const Rows& found) -> std::optional<std::int64_t> {
+        const auto& last = found.front()[0];
+        if (!last) return std::nullopt;
+        return to_integer(last);
+    });
+}
+
+Task<Result<std::vector<Ranked>>> EmbeddingStore::nearest(std::int64_t model_id, ScopeIds scopes,
+                                                          const Vector& query, std::size_t most) {
+    std::vector<db::Statement> batch;
+    for (const std::int64_t scope_id : scopes) {
+        if (scope_id == 0) continue;
+        batch.push_back({kNearChunks, {model_id, scope_id, encode(query), static_cast<std::int64_t>(most)}});
+    }
+    auto results = co_await read_.run(std::move(batch));
+    co_return map(std::move(results), [most](const std::vector<Rows>& all) {
+        std::vector<std::vector<Ranked>> lists;
+        for (const Rows& rows : all) {
+            auto& list = lists.emplace_back();
+            for (const Row& row : rows)
+                list.push_back({to_integer(row[0]), std::strtod(row[1].value_or("0").c_str(), nullptr)});
+        }
+        return merge_best(lists, most);
     });
 }
 

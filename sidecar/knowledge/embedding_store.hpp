@@ -2,6 +2,7 @@
 #pragma once
 
 #include "knowledge/document_store.hpp"
+#include "knowledge/fusion.hpp"
 #include "knowledge/vector.hpp"
 
 namespace npcchat {
@@ -69,6 +70,17 @@ class EmbeddingStore {
     // The scope's vectors of this model, in their order, after the cursor.
     Task<Result<std::vector<ChunkVector>>> vectors(std::int64_t scope_id, std::int64_t model_id,
                                                    VectorCursor after, int most);
+
+    // PostgreSQL searches by itself where its operator has created pgvector's extension. Whether it can; what
+    // is embedded by this model from now on is put into its index then.
+    Task<Result<bool>> use_pgvector(const EmbeddingModel& model);
+    // Puts some there that were embedded before, those after this chunk. The last of them; nothing, where
+    // none is left.
+    Task<Result<std::optional<std::int64_t>>> copy_to_pgvector(std::int64_t model_id, std::int64_t after,
+                                                               int most);
+    // What it finds nearest in the scopes, best first.
+    Task<Result<std::vector<Ranked>>> nearest(std::int64_t model_id, ScopeIds scopes, const Vector& query,
+                                              std::size_t most);
 
     Task<Result<EmbeddingCounts>> counts(std::int64_t model_id);
     // Takes some vectors of former models away; false where none is left.

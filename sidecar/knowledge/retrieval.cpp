@@ -36,6 +36,14 @@ Task<std::optional<Vector>> embed_question(Services& services, const std::string
     co_return std::nullopt;
 }
 
+Task<Result<std::vector<Ranked>>> find_nearest(Services& services, ScopeIds scopes,
+                                               const EmbeddingState::View& state, const Vector& query,
+                                               std::size_t most) {
+    if (state.in_database)
+        co_return co_await services.embeddings.nearest(state.model.id, scopes, query, most);
+    co_return co_await services.shared.vectors.nearest(services.embeddings, state.model, scopes, query, most);
+}
+
 // Passages that are near, best first, as far as they are no `known` ones; and the order of all of them.
 struct Near {
     std::vector<std::int64_t> ids;
@@ -45,10 +53,9 @@ struct Near {
 // The index finds what was deleted meanwhile, until it is told.
 Task<Result<Near>> near_passages(Services& services, ScopeIds scopes, const EmbeddingState::View& state,
                                  const Vector& query, int most, const std::vector<std::int64_t>& known) {
-    VectorIndex& index = services.shared.vectors;
     for (int round = 1;; ++round) {
-        const auto found = co_await index.nearest(services.embeddings, state.model, scopes, query,
-                                                  static_cast<std::size_t>(most));
+        const auto found =
+            co_await find_nearest(services, scopes, state, query, static_cast<std::size_t>(most));
         Near near;
         if (!found) co_return near;
         std::vector<std::int64_t> unknown;
@@ -64,7 +71,7 @@ Task<Result<Near>> near_passages(Services& services, ScopeIds scopes, const Embe
         std::erase_if(unknown, [&](std::int64_t id) {
             return std::ranges::find(near.unknown, id, &Passage::chunk_id) != near.unknown.end();
         });
-        index.remove(scopes, unknown);
+        services.shared.vectors.remove(scopes, unknown);
         if (round == kMostRounds) co_return near;
     }
 }
@@ -100,7 +107,8 @@ Task<Result<Near>> find_near(Services& services, ScopeIds scopes, const std::str
     EmbeddingState& state = services.shared.embedding;
     if (!services.embedder.embeds() || !state.may_ask()) co_return Near();
     const EmbeddingState::View view = state.view();
-    const bool any = co_await services.shared.vectors.prepare(services.embeddings, view.model, scopes);
+    const bool any =
+        view.in_database || co_await services.shared.vectors.prepare(services.embeddings, view.model, scopes);
     if (!any) co_return Near();
     const auto query = co_await embed_question(services, view.model.name, question);
     if (!query) co_return Near();

@@ -183,5 +183,124 @@ TEST_P(Embeddings, WhoIsToldReadsNothingBefore) {
     EXPECT_EQ(found(), 3U);
 }
 
+TEST_P(Embeddings, WithoutItsExtensionThereIsNoPgvector) {
+    EXPECT_FALSE(loop.run(store.use_pgvector(model)).value());
+}
+
+// Debian 12 has no package of it: these run where the machine's PostgreSQL has it from elsewhere.
+class Pgvector : public Embeddings {
+  protected:
+    void SetUp() override {
+        if (home.query("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'") == "0")
+            GTEST_SKIP() << "this PostgreSQL has no pgvector";
+        home.query("CREATE EXTENSION vector");
+    }
+    void use() { ASSERT_TRUE(loop.run(store.use_pgvector(model)).value()); }
+    void copy(int at_once) {
+        for (std::optional<std::int64_t> last = 0; last;)
+            last = loop.run(store.copy_to_pgvector(model.id, *last, at_once)).value();
+    }
+    std::vector<Ranked> found(const Scope& scope, const Vector& query, std::size_t most,
+                              const Scope& other = Scope::of_world(0, "none")) {
+        return loop.run(store.nearest(model.id, {id_of(scope), id_of(other)}, query, most)).value();
+    }
+    std::string table() const { return "near_chunks_" + std::to_string(model.id); }
+    std::vector<std::string> texts(const std::vector<Ranked>& ranked) {
+        std::vector<std::string> texts;
+        for (const Ranked& one : ranked) {
+            const auto passages = loop.run(documents.passages({one.id})).value();
+            texts.push_back(passages.empty() ? "gone" : passages.front().text);
+        }
+        return texts;
+    }
+};
+
+INSTANTIATE_TEST_SUITE_P(All, Pgvector, ::testing::Values(Kind::postgresql), kind_name);
+
+TEST_P(Pgvector, WhatWasThereIsCopiedAndWhatComesGoesThereByItself) {
+    add(world, {"one", "two", "three"});
+    add(Scope::shared(), {"elsewhere"});
+    embed(waiting());
+    use();
+    EXPECT_TRUE(found(world, direction(0), 5).empty());
+    copy(2);
+    add(world, {"four"});
+    embed(waiting());
+    EXPECT_EQ(texts(found(world, direction(1), 1)), std::vector<std::string>{"two"});
+    EXPECT_EQ(texts(found(world, direction(4), 1)), std::vector<std::string>{"four"});
+    EXPECT_EQ(found(world, direction(0), 10).size(), 4U);
+    EXPECT_EQ(found(world, direction(0), 10, Scope::shared()).size(), 5U);
+    const auto best = found(world, direction(2), 10, Scope::shared());
+    EXPECT_NEAR(best.front().score, 1, 1e-6);
+    EXPECT_TRUE(std::ranges::is_sorted(best, std::ranges::greater(), &Ranked::score));
+}
+
+// Memory takes vectors to be of unit length, which they are but for what a byte rounds.
+TEST_P(Pgvector, CosinesAreThoseOfMemory) {
+    use();
+    add(world, {"one", "two", "three"});
+    embed(waiting());
+    const auto there = found(world, direction(0), 3);
+    const auto here = loop.run(index.nearest(store, model, {id_of(world), 0}, direction(0), 3)).value();
+    ASSERT_EQ(there.size(), here.size());
+    for (std::size_t i = 0; i < here.size(); ++i)
+        EXPECT_NEAR(there[i].score, here[i].score, 0.01);
+}
+
+TEST_P(Pgvector, WhatIsDeletedIsNotFound) {
+    use();
+    add(world, {"one", "two"});
+    embed(waiting());
+    home.query("UPDATE documents SET state = 2 WHERE document_id = (SELECT document_id FROM chunks "
+               "WHERE text = 'one')");
+    EXPECT_EQ(texts(found(world, direction(0), 5)), std::vector<std::string>{"two"});
+    while (loop.run(documents.sweep()).value())
+        continue;
+    EXPECT_EQ(home.query("SELECT count(*) FROM " + table()), "1");
+}
+
+TEST_P(Pgvector, ANewModelHasATableOfItsOwn) {
+    use();
+    add(world, {"one", "two"});
+    embed(waiting());
+    const std::string former = table();
+    model = loop.run(store.use_model("newer", 8)).value();
+    use();
+    EXPECT_EQ(home.query("SELECT to_regclass('" + former + "') IS NULL"), "t");
+    EXPECT_TRUE(found(world, direction(0), 5).empty());
+    embed(waiting());
+    EXPECT_EQ(found(world, direction(0), 5).size(), 2U);
+}
+
+TEST_P(Pgvector, WithoutTheExtensionAllGoesOn) {
+    use();
+    add(world, {"one"});
+    embed(waiting());
+    home.query("DROP EXTENSION vector CASCADE");
+    add(world, {"two"});
+    embed(waiting());
+    EXPECT_FALSE(loop.run(store.nearest(model.id, {id_of(world), 0}, direction(0), 1)).has_value());
+    EXPECT_FALSE(loop.run(store.use_pgvector(model)).value());
+    EXPECT_EQ(nearest(world, 1), std::vector<std::string>{"two"});
+    home.query("CREATE EXTENSION vector");
+    use();
+    copy(64);
+    EXPECT_EQ(texts(found(world, direction(1), 1)), std::vector<std::string>{"two"});
+}
+
+TEST_P(Pgvector, ItFindsASmallScopeAmongManyOthersVectors) {
+    use();
+    std::vector<std::string> many;
+    for (std::size_t i = 0; i < 3000; ++i)
+        many.push_back("text " + std::to_string(i));
+    add(Scope::shared(), std::move(many));
+    add(world, {"small"});
+    for (auto chunks = waiting(500); !chunks.empty(); chunks = waiting(500))
+        embed(chunks);
+    home.query("ANALYZE");
+    EXPECT_EQ(texts(found(world, direction(3), 5)), std::vector<std::string>{"small"});
+    EXPECT_EQ(found(Scope::shared(), direction(0), 20).size(), 20U);
+}
+
 } // namespace
 } // namespace npcchat::testing

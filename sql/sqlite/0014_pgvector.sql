@@ -1,0 +1,1 @@
+-- SQLite has no pgvector: both databases count the same versions.
