@@ -20,9 +20,11 @@ struct Pace {
     std::size_t step = 0; // bytes of chunks that are written in one transaction
     int rest = 0; // then chats have database and processor to themselves for so many times as long as it took
 };
-constexpr Pace kSqlitePace{2 * 1024, 20}; // all others wait for a transaction
-constexpr Pace kPostgresPace{8 * 1024, 12};
+constexpr Pace kSqlitePace{2 * 1024, 40}; // all others wait for a transaction
+constexpr Pace kPostgresPace{8 * 1024, 24};
 constexpr auto kMaxRest = std::chrono::milliseconds(100);
+// An upload that has rested so long in all rests as long as a step took: a large one has to end, too.
+constexpr auto kLongRest = std::chrono::seconds(4);
 constexpr Millis kAbandoned = 10 * 60'000; // a document that was not whole by then never will be
 
 constexpr std::string_view kMakeScope =
@@ -183,7 +185,8 @@ NewDocument prepare_document(std::string title, std::string source, std::string 
 struct DocumentStore::Writing {
     Pace pace = kSqlitePace;
     std::vector<db::Statement> batch;
-    std::size_t bytes = 0;     // of the batch
+    std::size_t bytes = 0; // of the batch
+    Clock::duration rested{};
     std::vector<Rows> results; // of the newest batch that was run
 };
 
@@ -192,8 +195,11 @@ Task<Result<void>> DocumentStore::write(Writing& writing, bool all) {
     const auto begun = Clock::now();
     auto results = co_await database_.run(std::exchange(writing.batch, {}));
     writing.bytes = 0;
+    const int times = writing.rested < kLongRest ? writing.pace.rest : 1;
+    const auto rest = std::min<Clock::duration>(times * (Clock::now() - begun), kMaxRest);
+    writing.rested += rest;
     const Executor executor = co_await asio::this_coro::executor;
-    co_await pause(executor, std::min<Clock::duration>(writing.pace.rest * (Clock::now() - begun), kMaxRest));
+    co_await pause(executor, rest);
     if (!results) co_return std::unexpected(std::move(results.error()));
     writing.results = std::move(*results);
     co_return Result<void>();

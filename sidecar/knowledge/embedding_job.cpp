@@ -23,7 +23,7 @@ constexpr Millis kLease = 5000; // renewed while a call lasts
 constexpr auto kRenewLeaseEvery = 1500ms;
 constexpr auto kNotOurs = 1s;
 // After vectors were stored, chats have the database to themselves for so many times as long as that took.
-constexpr int kRest = 10;
+constexpr int kRest = 16;
 constexpr auto kMaxRest = 100ms;
 constexpr int kCopied = 64; // vectors to pgvector at a time
 
