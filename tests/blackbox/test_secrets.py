@@ -51,7 +51,7 @@ def test_no_log_shows_a_key(product):
     product.anyone.from_address(fresh_address()).post("/api_key/", json_body={**body, "password": user.password + "?"})
     renewed = product.anyone.from_address(fresh_address()).post("/api_key/", json_body=body).json["api_key"]
     product.client_of(renewed, user.name).post("/verify_token/").expect(200)
-    assert user.name in product.log_text(), "the logs are not where they are looked for"
+    wait_until(lambda: user.name in product.log_text(), 5, "the logs, where they are looked for")
     assert product.secrets_in_logs() == []
 
 

@@ -4,6 +4,7 @@ import base64
 
 import pytest
 from harness.fakes import header
+from harness.waiting import wait_until
 
 # The password is "secret", in plain text as nginx's {PLAIN} has it.
 PASSWORDS = "carol:{PLAIN}secret\n"
@@ -159,7 +160,7 @@ def test_the_address_is_the_clients_after_realip(edge, upstream):
     assert header(upstream.last("/x"), "X-Npcchat-Address") == "192.0.2.7"
     nginx.client().get("/any/x").expect(401)
     nginx.client().get("/any/x", headers=forwarded).expect(200)
-    assert "192.0.2.7" in (nginx.folder / "access.log").read_text()
+    wait_until(lambda: "192.0.2.7" in (nginx.folder / "access.log").read_text(), 5, "the log line")
 
 
 def test_stock_limits_go_first(edge, keys):
