@@ -1,13 +1,11 @@
 #include "io/curl_sockets.hpp"
 
-#include <unistd.h>
-
 namespace npcchat {
 
 using boost::system::error_code;
 
-CurlSockets::CurlSockets(Executor executor, CURLM* multi, Act act, IsConnected is_connected)
-    : executor_(executor), act_(std::move(act)), is_connected_(is_connected) {
+CurlSockets::CurlSockets(Executor executor, CURLM* multi, Act act)
+    : executor_(executor), act_(std::move(act)) {
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, this);
 }
@@ -17,30 +15,12 @@ CurlSockets::~CurlSockets() {
         socket->descriptor.release();
 }
 
-void CurlSockets::serve(CURL* easy) {
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, closed);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, this);
-}
-
-int CurlSockets::closed(void* user, curl_socket_t fd) {
-    auto* self = static_cast<CurlSockets*>(user);
-    const auto found = self->sockets_.find(fd);
-    if (found == self->sockets_.end()) return close(fd);
-    const auto socket = std::move(found->second);
-    self->sockets_.erase(found);
-    socket->wanted = 0;
-    error_code error;
-    socket->descriptor.close(error);
-    return error ? -1 : 0;
-}
-
-int CurlSockets::on_socket(CURL* easy, curl_socket_t fd, int what, void* user, void*) {
+int CurlSockets::on_socket(CURL*, curl_socket_t fd, int what, void* user, void*) {
     auto* self = static_cast<CurlSockets*>(user);
     auto found = self->sockets_.find(fd);
     if (what == CURL_POLL_REMOVE) {
         if (found == self->sockets_.end()) return 0;
         found->second->wanted = 0;
-        if (self->is_connected_(easy)) return 0;
         found->second->descriptor.release();
         self->sockets_.erase(found);
         return 0;
@@ -59,7 +39,7 @@ void CurlSockets::watch(const std::shared_ptr<Socket>& socket) {
         (*socket).*waiting = true;
         socket->descriptor.async_wait(type, [this, socket, event, interest, waiting](error_code error) {
             (*socket).*waiting = false;
-            if (error == asio::error::operation_aborted) return; // closed: this may be gone too
+            if (error == asio::error::operation_aborted) return; // released: this may be gone too
             if (!(socket->wanted & interest)) return;
             act_(socket->fd, error ? CURL_CSELECT_ERR : event);
             watch(socket);

@@ -15,19 +15,11 @@ class CurlSockets {
     // Called with a socket and CURL_CSELECT_* where libcurl wants to know.
     using Act = std::move_only_function<void(curl_socket_t socket, int events)>;
 
-    // Whether the connection of a handle, whose transfer waits no more, is one that libcurl will say the end
-    // of: of those that were never made it says nothing.
-    using IsConnected = bool (*)(CURL* easy);
-
     // Ends after `multi`, whose sockets say goodbye while it ends.
-    CurlSockets(Executor executor, CURLM* multi, Act act, IsConnected is_connected);
+    CurlSockets(Executor executor, CURLM* multi, Act act);
     ~CurlSockets();
     CurlSockets(const CurlSockets&) = delete;
     CurlSockets& operator=(const CurlSockets&) = delete;
-
-    // To be called once for each easy handle: connections that it makes stay registered with the loop until
-    // they are closed, and not for one transfer at a time.
-    void serve(CURL* easy);
 
   private:
     using Descriptor = asio::posix::basic_stream_descriptor<Executor>;
@@ -42,12 +34,10 @@ class CurlSockets {
     using Sockets = std::unordered_map<curl_socket_t, std::shared_ptr<Socket>>;
 
     static int on_socket(CURL* easy, curl_socket_t fd, int what, void* self, void* socket);
-    static int closed(void* self, curl_socket_t fd);
     void watch(const std::shared_ptr<Socket>& socket);
 
     Executor executor_;
     Act act_;
-    IsConnected is_connected_;
     Sockets sockets_;
 };
 

@@ -1,14 +1,18 @@
-// HTTP requests to other services, for one event loop, on libcurl.
+// HTTP requests to other services, for one event loop: HTTP/1.1 over connections that libcurl makes and that
+// are kept.
 #pragma once
 
 #include "io/cancellation.hpp"
+#include "io/http_target.hpp"
 #include "io/task.hpp"
 
+#include <array>
 #include <chrono>
 #include <expected>
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace npcchat {
@@ -37,6 +41,8 @@ struct HttpResponse {
 
 enum class HttpFailure { unreachable, timed_out, broken, too_large, cancelled };
 
+class HttpConnector;
+class HttpPool;
 class HttpTransfer;
 
 // A response that is read as it comes. What is not read waits at the sender, but for some 64 KiB.
@@ -70,7 +76,8 @@ class HttpClient {
     HttpClient(const HttpClient&) = delete;
     HttpClient& operator=(const HttpClient&) = delete;
 
-    // By GET where the request says so. Any status is a response. Follows no redirects; a body of over 16 MiB is a failure.
+    // By GET where the request says so. Any status is a response. Follows no redirects; a body of over 16 MiB
+    // is a failure.
     Task<std::expected<HttpResponse, HttpFailure>> post(HttpRequest request);
 
     // The same, read piece by piece; timeouts.first_byte plays no role, read() has a time of its own.
@@ -78,11 +85,22 @@ class HttpClient {
 
   private:
     friend class HttpTransfer;
-    class Shard;
-    Shard& idlest();
-    Task<void> end_late();
+    struct Target {
+        std::optional<HttpTarget> parsed; // nothing: the URL is none
+        HttpPool* pool = nullptr;
+    };
 
-    std::vector<std::unique_ptr<Shard>> shards_;
+    Target& target_of(const std::string& url);
+    HttpConnector& next_connector();
+    Task<void> sweep();
+
+    Executor executor_;
+    std::vector<std::unique_ptr<HttpConnector>> connectors_;
+    std::size_t next_ = 0;
+    std::unordered_map<std::string, std::unique_ptr<HttpPool>> pools_; // by origin
+    std::unordered_map<std::string, Target> targets_;                  // by URL; the configuration has few
+    std::vector<std::shared_ptr<HttpTransfer>> transfers_;             // that have not ended
+    std::array<char, 16384> buffer_;                                   // what comes, until it is parsed
     Timer sweep_timer_;
 };
 

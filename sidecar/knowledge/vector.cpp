@@ -1,5 +1,7 @@
 #include "knowledge/vector.hpp"
 
+#include "base/base64.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -70,10 +72,7 @@ std::string encode(const Vector& vector) {
     std::vector<unsigned char> bytes(kScaleBytes + vector.values.size());
     std::memcpy(bytes.data(), &vector.scale, kScaleBytes);
     std::memcpy(bytes.data() + kScaleBytes, vector.values.data(), vector.values.size());
-    std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0'); // EVP_EncodeBlock writes a NUL behind it
-    text.resize(static_cast<std::size_t>(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                                         bytes.data(), static_cast<int>(bytes.size()))));
-    return text;
+    return to_base64(bytes);
 }
 
 std::optional<Vector> decode(std::string_view text, std::size_t dimensions) {
