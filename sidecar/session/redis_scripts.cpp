@@ -27,11 +27,15 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then
     return 'ok'
 end
 local count = redis.call('RPUSH', KEYS[3], ARGV[6], ARGV[7])
-redis.call('HSET', KEYS[2], 'npc', ARGV[5], 'count', count)
-if ARGV[8] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[8]) end
 redis.call('DEL', KEYS[1])
-if ARGV[4] == '0' and ARGV[8] == '' and count > 2 then return 'ok' end
-)" EXTEND("ARGV[3]") "return 'ok'";
+if ARGV[4] == '0' and ARGV[8] == '' and count > 2 then
+    redis.call('HSET', KEYS[2], 'npc', ARGV[5], 'count', count)
+    return 'ok'
+end
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[4], count - 1, ARGV[8]) end
+redis.call('HSET', KEYS[2], 'npc', ARGV[5], 'count', count, 'expires', now + ARGV[3])
+for i = 2, (count > 2 or ARGV[8] ~= '') and 4 or 3 do redis.call('PEXPIRE', KEYS[i], ARGV[3]) end
+return 'ok')";
 
 constexpr std::string_view kCommitMemory = "local LATE = 'late'\n" LATE("ARGV[2]") R"(
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
