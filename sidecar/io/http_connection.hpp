@@ -47,6 +47,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     std::expected<std::size_t, Nothing> send(std::string_view bytes);
     std::expected<std::size_t, Nothing> receive(std::span<char> bytes);
 
+    // Whether there is nothing more yet where receive() gave less than it could: TLS comes in records.
+    bool is_empty_after_less() const { return !easy_; }
+
     void watch_readable();
     void watch_writable();
     void close();

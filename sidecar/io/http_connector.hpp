@@ -18,8 +18,8 @@ struct CurlMultiCleanup {
 
 class HttpConnector {
   public:
-    // On the loop, with libcurl's error where there is no connection.
-    using Done = std::move_only_function<void(std::expected<std::shared_ptr<HttpConnection>, CURLcode>)>;
+    using Connected = std::expected<std::shared_ptr<HttpConnection>, CURLcode>;
+    using Done = std::move_only_function<void(Connected)>; // called on the loop
 
     explicit HttpConnector(Executor executor);
     ~HttpConnector(); // all connections must be closed before; those on their way end here, and `done` is not

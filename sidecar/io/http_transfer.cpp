@@ -65,16 +65,16 @@ void HttpTransfer::begin() {
 
 // Who does not wait for the connection any more leaves it to the next.
 void HttpTransfer::connect() {
+    auto done = [self = shared_from_this(), pool = target_.pool](HttpConnector::Connected connected) {
+        if (connected && !self->client_) return pool->put(std::move(*connected));
+        if (connected)
+            self->use(std::move(*connected), false);
+        else
+            self->end(failure_of(connected.error()));
+        self->resume_soon();
+    };
     client_->next_connector().connect(target_.parsed->url(), target_.parsed->is_tls(), connect_limit_,
-                                      [self = shared_from_this(), pool = target_.pool](auto connected) {
-                                          if (connected && !self->client_)
-                                              return pool->put(std::move(*connected));
-                                          if (connected)
-                                              self->use(std::move(*connected), false);
-                                          else
-                                              self->end(failure_of(connected.error()));
-                                          self->resume_soon();
-                                      });
+                                      std::move(done));
 }
 
 void HttpTransfer::use(std::shared_ptr<HttpConnection> connection, bool was_used) {
@@ -121,13 +121,15 @@ void HttpTransfer::read() {
         const bool is_clean = parser_.push({client_->buffer_.data(), *received}, body_);
         if (!streamed_) late_at_ = Clock::time_point::max();
         if (unwanted_) body_.clear();
+        if (body_.size() > kMaxBody) return end(HttpFailure::too_large);
         if (parser_.ended()) return finish(is_clean);
         if (!is_clean) return end(HttpFailure::broken);
-        if (body_.size() > kMaxBody) return end(HttpFailure::too_large);
         if (sent_ == request_.size() && sent_ > 0) {
             request_ = std::string(); // a stream lives long
             sent_ = 0;
         }
+        if (*received < client_->buffer_.size() && connection_->is_empty_after_less())
+            return connection_->watch_readable();
     }
 }
 
