@@ -13,7 +13,7 @@ from harness.ports import free_port
 from harness.processes import Process
 from harness.streams import chat_stream, say_streamed
 from harness.talk import say, send
-from harness.waiting import wait_until
+from harness.waiting import quietly, wait_until
 
 NAME = "localhost"
 
@@ -24,8 +24,8 @@ class Relay(socketserver.ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port, speaks_connect=False):
-        super().__init__(("127.0.0.1", 0), None)
+    def __init__(self, port, speaks_connect=False, address="127.0.0.1"):
+        super().__init__((address, 0), None)
         self.target, self.speaks_connect = port, speaks_connect
         self.lines, self.open = [], set()
 
@@ -153,6 +153,16 @@ def test_over_tls_with_somebody_else(product, tls, authority, trusted):
     client = reach(product, f"https://{host}:{tls(product.stub.port)}", **env)
     send(client, None, "hello").expect_error(502)
     assert product.stub.requests() == []
+
+
+def test_by_a_name(product, relay):
+    """The machine's own: addresses are written out elsewhere, and libcurl does not look `localhost` up."""
+    name = socket.gethostname()
+    address = quietly(lambda: socket.gethostbyname(name)) or ""
+    if not address.startswith("127."):
+        pytest.skip(f"{name} is no name of this machine's loopback")
+    client = reach(product, f"http://{name}:{relay(product.stub.port, address=address).port}")
+    use(product, client)
 
 
 def test_connections_are_kept(product, relay):
