@@ -73,13 +73,15 @@ auto Worker::run(Executor executor, Clock::duration limit, Job job, Lane lane)
         Resume<Result<Value>> resume;
         std::atomic<bool> expired = false;
     };
-    auto pending = std::make_shared<Pending>(executor, std::move(job));
-    const auto start = [this, executor, limit, lane, pending](Resume<Result<Value>> resume) {
+    // Nor does the coroutine keep it, which `resume` keeps.
+    auto start = [this, executor, limit, lane, pending = std::make_shared<Pending>(executor, std::move(job))](
+                     Resume<Result<Value>> resume) {
         pending->resume = std::move(resume);
-        auto work = [executor, pending] {
+        auto work = [executor, pending]() mutable {
             if (pending->expired) return;
             auto value = std::make_shared<Value>(pending->job());
-            asio::post(executor, [pending, value] { pending->finish(std::move(*value)); });
+            asio::post(executor,
+                       [pending = std::move(pending), value] { pending->finish(std::move(*value)); });
         };
         const bool queued = post(std::move(work), lane);
         if (!queued) {
@@ -94,7 +96,7 @@ auto Worker::run(Executor executor, Clock::duration limit, Job job, Lane lane)
             pending->finish(store_unavailable());
         });
     };
-    co_return co_await suspend<Result<Value>>(start);
+    co_return co_await suspend<Result<Value>>(std::move(start));
 }
 
 } // namespace npcchat

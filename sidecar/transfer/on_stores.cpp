@@ -60,6 +60,7 @@ Outcome run_on_stores(const Config& config, std::function<Task<Outcome>(Executor
                        context.stop();
                    });
     context.run();
+    (*backends)->stop(); // their threads' results go to the context, which ends first
     return outcome;
 }
 

@@ -171,7 +171,8 @@ TEST(ParseChunk, WhoSpeaksSaysNothingYet) {
 }
 
 TEST(ParseChunk, FindsTheEnd) {
-    const auto found = parse_chunk(delta("", R"("length")"));
+    const std::string text = delta("", R"("length")");
+    const auto found = parse_chunk(text);
     ASSERT_TRUE(found.has_value());
     EXPECT_EQ(found->finish_reason, R"("length")");
     EXPECT_TRUE(found->says_something);
@@ -186,7 +187,8 @@ TEST(ParseChunk, KnowsTheChunkThatHasTheUsageAlone) {
     EXPECT_EQ(alone->usage->completion_tokens, 3);
     EXPECT_FALSE(parse_chunk(chunk("[]"))->is_usage_alone);
     EXPECT_FALSE(parse_chunk(chunk("[]", R"(, "usage": null)"))->is_usage_alone);
-    const auto beside = parse_chunk(chunk(R"([{"delta": {"content": "x"}}])", usage));
+    const std::string beside_data = chunk(R"([{"delta": {"content": "x"}}])", usage);
+    const auto beside = parse_chunk(beside_data);
     EXPECT_FALSE(beside->is_usage_alone);
     EXPECT_EQ(beside->usage->prompt_tokens, 12);
 }
