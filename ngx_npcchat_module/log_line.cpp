@@ -10,7 +10,7 @@ namespace npcchat {
 
 namespace {
 
-/// The values of a line, fit for JSON.
+/// The values of a line, fit for JSON; empty where nothing is known.
 struct LogLine {
     std::string_view time;
     std::string_view request_id;
@@ -39,34 +39,46 @@ struct LogLine {
     std::string_view completion;
 };
 
+/// A field, given by all that stands before its value, if it has one: what is not there need not be written,
+/// to the disk neither.
+template <typename Out, std::size_t size>
+void write_text(Out& out, const char (&field)[size], std::string_view value) noexcept {
+    if (!value.empty()) out.write(field, value, '"');
+}
+
+template <typename Out, std::size_t size>
+void write_count(Out& out, const char (&field)[size], std::string_view digits) noexcept {
+    if (!digits.empty()) out.write(field, digits);
+}
+
 /// `Out` is a TextRoom or a TextWriter.
 template <typename Out> void write_line(Out& out, const LogLine& line) noexcept {
     out.write(R"({"time":")", line.time);
     out.write(R"(","request_id":")", line.request_id);
     out.write(R"(","trace_id":")", line.trace_id);
-    out.write(R"(","client":")", line.client);
-    out.write(R"(","method":")", line.method);
-    out.write(R"(","path":")", line.path);
-    out.write(R"(","route":")", line.route);
-    out.write(R"(","status":)", line.status);
+    out.write(R"(","client":")", line.client, '"');
+    write_text(out, R"(,"method":")", line.method);
+    out.write(R"(,"path":")", line.path, '"');
+    write_text(out, R"(,"route":")", line.route);
+    out.write(R"(,"status":)", line.status);
     out.write(R"(,"bytes_in":)", line.bytes_in);
     out.write(R"(,"bytes":)", line.bytes);
-    out.write(R"(,"user":")", line.user);
-    out.write(R"(","role":")", line.role);
-    out.write(R"(","plan":")", line.plan);
-    out.write(R"(","auth":")", line.auth);
-    out.write(R"(","limit":")", line.limit);
-    out.write(R"(","npc":")", line.npc);
-    out.write(R"(","chat":")", line.chat);
-    out.write(R"(","model":")", line.model);
-    out.write(R"(","tokens_in":)", line.tokens_in);
-    out.write(R"(,"tokens_out":)", line.tokens_out);
+    write_text(out, R"(,"user":")", line.user);
+    write_text(out, R"(,"role":")", line.role);
+    write_text(out, R"(,"plan":")", line.plan);
+    write_text(out, R"(,"auth":")", line.auth);
+    write_text(out, R"(,"limit":")", line.limit);
+    write_text(out, R"(,"npc":")", line.npc);
+    write_text(out, R"(,"chat":")", line.chat);
+    write_text(out, R"(,"model":")", line.model);
+    write_count(out, R"(,"tokens_in":)", line.tokens_in);
+    write_count(out, R"(,"tokens_out":)", line.tokens_out);
     out.add(R"(,"request_time":)");
     out.add_seconds(line.milliseconds);
-    out.write(R"(,"upstream_connect_time":")", line.connect_time);
-    out.write(R"(","upstream_header_time":")", line.header_time);
-    out.write(R"(","upstream_time":")", line.response_time);
-    out.write(R"(","completion":")", line.completion, R"("})");
+    write_text(out, R"(,"upstream_connect_time":")", line.connect_time);
+    write_text(out, R"(,"upstream_header_time":")", line.header_time);
+    write_text(out, R"(,"upstream_time":")", line.response_time);
+    out.write(R"(,"completion":")", line.completion, R"("})");
 }
 
 /// What may have any character, escaped in a copy where it must be; empty where there is no memory for one.
@@ -85,10 +97,9 @@ std::string_view json_text(ngx_pool_t* pool, std::string_view text) noexcept {
     return {copy, size};
 }
 
-/// A count as the sidecar told it; null where it did not.
-std::string_view count_or_null(std::string_view text) noexcept {
-    bool number = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-    return number ? text : "null";
+/// A count as the sidecar told it; empty where it did not.
+std::string_view count(std::string_view text) noexcept {
+    return std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; }) ? text : std::string_view{};
 }
 
 /// What only the sidecar knows.
@@ -99,8 +110,8 @@ void add_sidecars_fields(ngx_http_request_t* r, const RequestContext& ctx, LogLi
     line.npc = text(protocol::log_npc);
     line.chat = text(protocol::log_chat);
     line.model = text(protocol::log_model);
-    line.tokens_in = count_or_null(log_field(view(ctx.log_fields), protocol::log_tokens_in));
-    line.tokens_out = count_or_null(log_field(view(ctx.log_fields), protocol::log_tokens_out));
+    line.tokens_in = count(log_field(view(ctx.log_fields), protocol::log_tokens_in));
+    line.tokens_out = count(log_field(view(ctx.log_fields), protocol::log_tokens_out));
 }
 
 /// As nginx's $status has it.
@@ -152,8 +163,8 @@ ngx_int_t log_line_variable(ngx_http_request_t* r, ngx_http_variable_value_t* v,
         .npc = {},
         .chat = {},
         .model = {},
-        .tokens_in = "null",
-        .tokens_out = "null",
+        .tokens_in = {},
+        .tokens_out = {},
         .milliseconds = elapsed_milliseconds(r),
         .connect_time = upstream_time(r, times.connect),
         .header_time = upstream_time(r, times.header),

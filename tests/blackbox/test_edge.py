@@ -87,11 +87,12 @@ def test_a_failed_turn_in_the_log(embedded):
     send(with_id(user.client, "failed-turn"), npc_id, "hello", "some-chat").expect_error(502)
     line = product_line(embedded, "failed-turn")
     assert (line["npc"], line["chat"], line["status"]) == (npc_id, "some-chat", 502)
-    assert line["tokens_in"] is None and line["tokens_out"] is None
+    assert not {"tokens_in", "tokens_out"} & set(line)
 
 
 def test_what_has_no_chat_in_the_log(launcher):
     product = launcher.shared(EMBEDDED)
     product.anyone.get("/npcs/", headers={"X-Request-Id": "no-chat"}).expect_error(401)
     line = product_line(product, "no-chat")
-    assert (line["npc"], line["chat"], line["tokens_in"], line["user"], line["auth"]) == ("", "", None, "", "NONE")
+    assert line["auth"] == "NONE"
+    assert not {"npc", "chat", "model", "tokens_in", "tokens_out", "user", "role", "plan", "limit"} & set(line)
